@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hitlbayes as hb
 from hitlbayes.replication.models import model_names
+
+import hitlbayes as hb
 
 assert "site-packages" in str(Path(hb.__file__)), f"not the wheel: {hb.__file__}"
 table = hb.published.table("5")
