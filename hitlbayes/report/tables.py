@@ -1,0 +1,160 @@
+"""Tables: effects side by side, and plain frames as HTML."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from great_tables import GT, loc, style
+
+from hitlbayes.report.canvas import stamp
+from hitlbayes.report.marks import ENDS
+from hitlbayes.report.rows import checked
+from hitlbayes.report.verdict import rows_verdict
+from hitlbayes.report.wording import bracket, decimals, number
+
+HEADINGS = {
+    "published": "Published\n[95% CI]",
+    "twin": "Frequentist twin\n[95% CI]",
+    "posterior": "Posterior mean\n[95% ETI]",
+    "positive": "Pr(effect > 0)",
+    "truth": "Truth\n(simulated)",
+}
+NOTE = (
+    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. The published estimate and "
+    "the frequentist twin (two-way fixed effects, standard errors clustered by unit) average unit-period means; the "
+    "posterior effect is weighted by {weights}."
+)
+TWO_LINES = (
+    "td.gt_row {white-space: pre-line; font-size: 12px; color: #555; font-variant-numeric: tabular-nums;}"
+    " td.gt_row::first-line {font-size: 14px; color: #111;} th {white-space: pre-line;}"
+)
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """Published estimate, frequentist twin, posterior and truth as text, a row per effect.
+
+    Digits follow the posterior standard deviation: two significant ones, the same across a row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `compare`.
+
+    Returns
+    -------
+    DataFrame
+        `effect`, `units`, then those of `published`, `twin`, `posterior`, `positive`, `truth` that any row has.
+        A second line in a cell is the interval; a third, for published estimates in other units, the estimate
+        and standard error as printed.
+    """
+    rows = checked(rows)
+    text = pd.DataFrame([_text(row) for row in rows.to_dict("records")])
+    empty = [name for name in HEADINGS if (text[name] == "–").all()]
+    return text.drop(columns=empty)
+
+
+def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
+    """Effects side by side, ready to show: published, frequentist twin, posterior, truth.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `compare`.
+    title : str
+        Heading of the table.
+    note : str
+        A note of the caller's beneath the standing one.
+
+    Returns
+    -------
+    GT
+        Labelled where data are synthetic or a fit failed its checks.
+    """
+    rows = checked(rows)
+    shown = side_by_side(rows)
+    labels = stamp(synthetic=bool(rows["synthetic"].any()), ok=bool(rows["ok"].all()))
+    # An id of its own content: great-tables draws a random one, and reports should not differ between runs.
+    table = GT(shown, id=f"effects-{_digest(shown)}")
+    if title or labels:
+        table = table.tab_header(title=title or "Average effects on the treated", subtitle=labels or None)
+    table = (
+        table.cols_label({"effect": "Effect on", "units": "Units"} | {k: v for k, v in HEADINGS.items() if k in shown})
+        .cols_align("left", columns=["effect", "units"])
+        .cols_align("right", columns=[name for name in HEADINGS if name in shown])
+        .tab_style(style.text(weight="bold"), loc.body(columns="posterior"))
+    )
+    weights = " and ".join(dict.fromkeys(rows["weight"].astype(str)))
+    for line in (NOTE.format(weights=weights), note, *_warnings(rows)):
+        table = table.tab_source_note(line) if line else table
+    return table.tab_options(
+        table_font_names=["inherit"],
+        table_width="100%",
+        heading_align="left",
+        heading_title_font_size="15px",
+        heading_subtitle_font_size="11px",
+        source_notes_font_size="11.5px",
+        table_border_top_style="none",
+        heading_border_bottom_color="#999999",
+        column_labels_border_top_style="none",
+        table_additional_css=TWO_LINES,
+    )
+
+
+def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> str:
+    """A frame as a plain HTML table; every value is escaped.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    places : int
+        Decimal places of floating-point columns.
+    caption : str
+
+    Examples
+    --------
+    >>> "−0.250" in plain_table(pd.DataFrame({"term": ["beta"], "mean": [-0.25]}))
+    True
+    """
+    shown = frame.copy()
+    for name in shown.columns:
+        if pd.api.types.is_float_dtype(shown[name]):
+            whole = bool((shown[name].dropna() % 1 == 0).all())
+            shown[name] = [number(value, places=0 if whole else places) for value in shown[name]]
+    html = shown.to_html(index=False, border=0, classes="plain", escape=True, na_rep="–")
+    if not caption:
+        return html
+    opening, rest = html.split(">", 1)
+    return f"{opening}><caption>{_escape(caption)}</caption>{rest}"
+
+
+def _text(row: dict) -> dict[str, str]:
+    places = decimals(row["sd"])
+    cells = {"effect": row["label"] + ("" if row["ok"] else "\n✗ failed its checks"), "units": row["units"]}
+    for name, column in (("published", "published"), ("twin", "twin"), ("posterior", "mean")):
+        lower, upper = (row[end] for end in ENDS[column])
+        lines = [number(row[column], places=places), bracket(lower, upper, places=places)]
+        if name == "published" and np.isfinite(row["printed"]) and row["printed"] != row["published"]:
+            digits = decimals(row["printed_se"]) if row["printed_se"] >= 0.01 else 3
+            digits = max(digits, 3)
+            lines.append(f"printed {number(row['printed'], places=digits)} ({row['printed_se']:.{digits}f})")
+        cells[name] = "\n".join(line for line in lines if line)
+    share = row["prob_positive"]
+    cells["positive"] = "> 0.999" if 0.999 < share < 1 else "< 0.001" if 0 < share < 0.001 else f"{share:.3f}"
+    cells["truth"] = number(row["truth"], places=places)
+    return cells
+
+
+def _warnings(rows: pd.DataFrame) -> list[str]:
+    lines = []
+    if rows["synthetic"].any():
+        lines.append("Synthetic data: simulated from known effects; nothing here is a finding about real people.")
+    verdict = rows_verdict(rows)
+    return lines if verdict.ok else [*lines, f"{verdict.headline} {' | '.join(verdict.details)}"]
+
+
+def _digest(frame: pd.DataFrame) -> str:
+    return f"{int(pd.util.hash_pandas_object(frame, index=False).sum() % 2**32):08x}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
