@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -178,17 +178,16 @@ def _pairs(texts: list[str], *, option: str) -> dict[str, str]:
     return pairs
 
 
-def _effects(texts: list[str]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
+def _effects(texts: list[str]) -> dict[str, dict[str, float]]:
+    nested: dict[str, dict[str, float]] = {}
     for name, text in _pairs(texts, option="--effect").items():
-        try:
-            value = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{name}={text}: not a number", param_hint="--effect") from None
         outcome, dot, key = name.partition(".")
         if not dot:
             raise typer.BadParameter(f"{name}: expected outcome.name=value", param_hint="--effect")
-        nested.setdefault(outcome, {})[key] = value
+        try:
+            nested.setdefault(outcome, {})[key] = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{name}={text}: not a number", param_hint="--effect") from None
     return nested
 
 

@@ -1,0 +1,19 @@
+"""Table A4: the effects of Tables 2 to 4 on worker-hour panels (section 5.4 of the paper)."""
+
+from __future__ import annotations
+
+from hitlbayes.replication.context import Context
+from hitlbayes.replication.did import TableResult, did_result, did_units
+from hitlbayes.replication.work import Unit
+
+TABLE = "A4"
+
+
+def units(context: Context) -> list[Unit]:
+    """Its fits, each done once."""
+    return did_units(TABLE, context=context)
+
+
+def result(context: Context) -> TableResult:
+    """Its effects from the finished fits, beside the published ones."""
+    return did_result(TABLE, context=context)

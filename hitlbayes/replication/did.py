@@ -1,0 +1,231 @@
+"""Difference-in-differences tables: their fits as units of work, their effects beside the published."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import hitlbayes as hb
+from hitlbayes.published import table
+from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
+from hitlbayes.replication.estimator import paper_estimator
+from hitlbayes.replication.specs import Cell, TableSpec, cells, table_spec
+from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.work import Unit
+from hitlbayes.report.rows import effect_row, in_units
+
+RETRY_FACTOR = 3  # a fit that fails its checks is run once more, with this many times the draws
+FAITHFUL = {"likelihood": "means", "controls": "lagged"}
+FAITHFUL_COST = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """One replicated table.
+
+    Attributes
+    ----------
+    table, title, question, note : str
+        As in its specification.
+    frame : DataFrame
+        One row per figure; columns are named in the report's words.
+    effects : DataFrame or None
+        The same effects as `hitlbayes.report.rows.compare` gives them; None for a table of moments.
+    failed : tuple of str
+        Names of the fits whose draws failed their checks.
+    """
+
+    table: str
+    title: str
+    question: str
+    note: str
+    frame: pd.DataFrame
+    effects: pd.DataFrame | None
+    failed: tuple[str, ...]
+
+
+def did_units(name: str, *, context: Context) -> list[Unit]:
+    """Every fit of a table: the hierarchical model on sufficient statistics and, where asked, on means."""
+    spec = table_spec(name)
+    found = []
+    for cell in cells(spec, seed=context.seed):
+        found.append(_unit(cell, spec=spec, context=context, faithful=False))
+        if spec.faithful:
+            found.append(_unit(cell, spec=spec, context=context, faithful=True))
+    return found
+
+
+def did_result(name: str, *, context: Context) -> TableResult:
+    """A table from its finished fits, each effect beside the published estimate and the truth."""
+    spec = table_spec(name)
+    records, failed = [], []
+    for cell in cells(spec, seed=context.seed):
+        main = _read(cell, spec=spec, context=context, faithful=False)
+        means = _read(cell, spec=spec, context=context, faithful=True) if spec.faithful else None
+        records.append(_record(main, means))
+        failed += [fit["name"] for fit in (main, means) if fit is not None and not fit["effect"]["ok"]]
+    frame = pd.DataFrame(records)
+    effects = pd.DataFrame(
+        [_effect(cell, spec=spec, context=context) for cell in cells(spec, seed=context.seed)]
+    )
+    return TableResult(
+        table=spec.table,
+        title=spec.title,
+        question=spec.question,
+        note=spec.note,
+        frame=frame,
+        effects=effects,
+        failed=tuple(failed),
+    )
+
+
+def published_estimate(name: str, *, scope: str, outcome: str) -> dict[str, float]:
+    """Estimate, standard error, observations and R-squared that the paper prints for one fit.
+
+    Examples
+    --------
+    >>> published_estimate("3", scope="eligible", outcome="rating")
+    {'estimate': -0.412, 'se': 0.114, 'n': 3865.0, 'r2': 0.211}
+    """
+    printed = table(name)
+    printed = printed[(printed["panel"] == scope) & (printed["column"] == outcome)].set_index("quantity")
+    return {
+        "estimate": float(printed.loc["estimate", "value"]),
+        "se": float(printed.loc["estimate", "se"]),
+        "n": float(printed.loc["count", "value"]),
+        "r2": float(printed.loc["r_squared", "value"]),
+    }
+
+
+def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> Unit:
+    arguments = cell.arguments | (FAITHFUL if faithful else {})
+    return Unit(
+        name=_name(cell, faithful=faithful),
+        key=context.key(
+            what="fit",
+            twin=twin_unit(context).key,
+            table=cell.table,
+            scope=cell.scope,
+            period=cell.period,
+            weight=spec.weight,
+            arguments=arguments,
+        ),
+        cost=cell.cost * (FAITHFUL_COST if faithful else 1.0),
+        write=lambda folder: _write_fit(
+            folder, cell=cell, arguments=arguments, weight=spec.weight, context=context, faithful=faithful
+        ),
+    )
+
+
+def _name(cell: Cell, *, faithful: bool) -> str:
+    return f"Table {cell.table}, {cell.outcome}, {cell.scope}" + (
+        ", the paper's likelihood" if faithful else ""
+    )
+
+
+def _write_fit(
+    folder: Path, *, cell: Cell, arguments: dict[str, Any], weight: str, context: Context, faithful: bool
+) -> None:
+    panel = panel_of(context, scope=cell.scope, period=cell.period)
+    fit, attempts = _fit_checked(panel, arguments)
+    printed = published_estimate(cell.table, scope=cell.scope, outcome=cell.outcome)
+    record = {
+        "name": _name(cell, faithful=faithful),
+        "effect": _effect_of(fit, cell=cell, weight=weight, printed=printed, context=context),
+        "by_chat": _effect_of(fit, cell=cell, weight="chat", printed=printed, context=context),
+        "printed": printed,
+        "paper": asdict(paper_estimator(panel.means, outcome=cell.outcome)),
+        "cells": len(panel.cells),
+        "chats": int(panel.n_chats),
+        "seconds": float(fit.seconds),
+        "sampler": fit.sampler,
+        "seed": int(fit.seed),
+        "attempts": attempts,
+    }
+    fit.tidy().to_csv(folder / "tidy.csv", index=False)
+    draws = {how: np.asarray(fit.effects(weight=how)["att"].values, np.float32) for how in ("chat", "cell")}
+    np.savez_compressed(folder / "effects.npz", **draws)
+    write_json(folder / "fit.json", _without_nan(record))
+
+
+def _effect_of(
+    fit: Any, *, cell: Cell, weight: str, printed: Mapping[str, float], context: Context
+) -> dict[str, Any]:
+    truth = truth_of(context, scope=cell.scope, outcome=cell.outcome, weight=weight)
+    return asdict(
+        effect_row(
+            fit,
+            published=(printed["estimate"], printed["se"]),
+            truth=None if truth is None else in_units(truth, units=fit.units),
+            weight=weight,
+        )
+    )
+
+
+def _fit_checked(panel: Any, arguments: dict[str, Any]) -> tuple[Any, int]:
+    fit = hb.fit_did(panel, **arguments, progress=False)
+    if fit.check().ok:
+        return fit, 1
+    more = arguments["draws"] * RETRY_FACTOR
+    return hb.fit_did(panel, **arguments | {"draws": more}, progress=False), 2
+
+
+def _read(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> dict[str, Any]:
+    key = _unit(cell, spec=spec, context=context, faithful=faithful).key
+    return read_json(folder_of(context.root, key) / "fit.json")
+
+
+def _effect(cell: Cell, *, spec: TableSpec, context: Context) -> dict[str, Any]:
+    effect = _read(cell, spec=spec, context=context, faithful=False)["effect"]
+    return {name: math.nan if value is None else value for name, value in effect.items()}
+
+
+def _record(main: Mapping[str, Any], means: Mapping[str, Any] | None) -> dict[str, Any]:
+    effect, paper, printed = main["effect"], main["paper"], main["printed"]
+    row = {
+        "scope": effect["scope"],
+        "outcome": effect["outcome"],
+        "units": effect["units"],
+        "weight": effect["weight"],
+        "published_estimate": printed["estimate"],
+        "published_se": printed["se"],
+        "published_n": printed["n"],
+        "published_r2": printed["r2"],
+        "twin_estimate": paper["estimate"],
+        "twin_se": paper["se"],
+        "twin_n": paper["n"],
+        "twin_r2": paper["r2"],
+        "truth": effect["truth"],
+    }
+    for prefix, fit in (("posterior", main), ("faithful", means)):
+        if fit is None:
+            continue
+        found = fit["effect"]
+        row |= {f"{prefix}_{name}": found[name] for name in ("mean", "sd", "lower", "upper", "prob_positive")}
+        row |= {f"{prefix}_{name}": found[name] for name in ("ok", "r_hat", "ess_bulk", "divergences")}
+        row |= {f"{prefix}_{name}": fit[name] for name in ("seconds", "sampler", "attempts", "seed")}
+    chat = main["by_chat"]
+    return (
+        row
+        | {f"by_chat_{name}": chat[name] for name in ("mean", "lower", "upper")}
+        | {
+            "cells": main["cells"],
+            "chats": main["chats"],
+            "synthetic": effect["synthetic"],
+            "problems": effect["problems"],
+        }
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,48 @@
+"""Which tables are replicated, and by which module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from types import ModuleType
+
+from hitlbayes.errors import SpecError
+from hitlbayes.replication import a2, a4, table1, table2, table3, table4, table7
+
+PUBLISHED = "published"
+TABLES: dict[str, ModuleType] = {
+    "1": table1,
+    "2": table2,
+    "3": table3,
+    "4": table4,
+    "7": table7,
+    "A2": a2,
+    "A4": a4,
+}
+
+
+def chosen(only: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the parts to run, in the report's order; all where `only` is None.
+
+    Raises
+    ------
+    SpecError
+        A name is unknown.
+
+    Examples
+    --------
+    >>> chosen(["a4", "2"])
+    ('2', 'A4')
+    """
+    known = (PUBLISHED, *TABLES)
+    if only is None:
+        return known
+    asked = [name.strip() for name in only]
+    match = {name.lower(): name for name in known}
+    for name in asked:
+        if name.lower() not in match:
+            near = get_close_matches(name.lower(), match, n=1)
+            hint = f", did you mean {match[near[0]]}?" if near else ""
+            raise SpecError(f"no part {name!r}{hint} The parts are {', '.join(known)}.")
+    wanted = {match[name.lower()] for name in asked}
+    return tuple(name for name in known if name in wanted)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from hitlbayes.errors import SpecError
+from hitlbayes.replication.did import published_estimate
+from hitlbayes.replication.specs import cells, module_name, table_spec
+from hitlbayes.replication.tables import TABLES, chosen
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "1"])
+def test_every_fit_of_a_table_has_a_published_estimate(name):
+    spec = table_spec(name)
+    assert spec.table == TABLES[name].TABLE == name
+    for cell in cells(spec, seed=7):
+        printed = published_estimate(name, scope=cell.scope, outcome=cell.outcome)
+        assert printed["se"] > 0
+        assert cell.arguments["seed"] == 7
+
+
+def test_the_tables_have_the_papers_fits():
+    count = {name: len(cells(table_spec(name), seed=1)) for name in TABLES}
+    assert count == {"1": 0, "2": 3, "3": 3, "4": 3, "7": 3, "A2": 3, "A4": 9}
+
+
+def test_parts_keep_their_order_and_unknown_ones_are_named():
+    assert chosen(["a4", "2", "published"]) == ("published", "2", "A4")
+    assert chosen(None) == ("published", *TABLES)
+    with pytest.raises(SpecError, match="no part '22', did you mean 2"):
+        chosen(["22"])
+
+
+def test_misspelt_key_of_a_table_specification(tmp_path, monkeypatch):
+    monkeypatch.setattr("hitlbayes.replication.specs.files", lambda package: tmp_path)
+    (tmp_path / f"{module_name('2')}.toml").write_text('table = "2"\nscopse = ["all"]\n')
+    with pytest.raises(SpecError, match="'scopse', did you mean 'scopes'"):
+        table_spec("2")
