@@ -120,10 +120,10 @@ def stamp(*, synthetic: bool, ok: bool) -> str:
     Examples
     --------
     >>> stamp(synthetic=True, ok=True), stamp(synthetic=True, ok=False), stamp(synthetic=False, ok=True)
-    ('SYNTHETIC DATA', 'FAILED ITS CHECKS · SYNTHETIC DATA', '')
+    ('SYNTHETIC DATA', 'FAILED CHECKS · SYNTHETIC DATA', '')
     """
     return " · ".join(
-        text for text, shown in (("FAILED ITS CHECKS", not ok), ("SYNTHETIC DATA", synthetic)) if shown
+        text for text, shown in (("FAILED CHECKS", not ok), ("SYNTHETIC DATA", synthetic)) if shown
     )
 
 

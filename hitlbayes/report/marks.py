@@ -28,7 +28,7 @@ MARKS = {
     "mean": Mark("posterior, mean and 95% ETI", "posterior", "o", canvas.BLUE, canvas.BLUE, 6.5, 2.2),
     "twin": Mark("frequentist twin, 95% CI", "frequentist twin", "s", canvas.INK, "white", 5, 1),
     "published": Mark("published, 95% CI", "published", "D", canvas.ORANGE, canvas.ORANGE, 5.5, 1),
-    "truth": Mark("truth (simulated)", "truth", "|", canvas.VERMILLION, "none", 15, 0),
+    "truth": Mark("simulated truth", "truth", "|", canvas.VERMILLION, "none", 15, 0),
 }
 ENDS = {
     "mean": ("lower", "upper"),

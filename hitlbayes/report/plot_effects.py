@@ -134,7 +134,7 @@ def plot_effects(rows: pd.DataFrame) -> Figure:
     names = [name for name in MARKS if np.isfinite(rows[name]).any()]
     below_title = (0.005, 1 - 0.3 / figure.get_figheight())
     handles = legend_marks(names)
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=below_title, ncols=4, columnspacing=1.6)
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=below_title, ncols=4, columnspacing=1.2)
     failed = bool((~rows["ok"]).any())
     return canvas.finish(
         figure,

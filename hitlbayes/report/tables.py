@@ -26,7 +26,7 @@ NOTE = (
 )
 TWO_LINES = (
     "td.gt_row {white-space: pre-line; font-size: 12px; color: #555; font-variant-numeric: tabular-nums;}"
-    " td.gt_row::first-line {font-size: 14px; color: #111;} th {white-space: pre-line;}"
+    " td.gt_row::first-line {font-size: 14px; color: #111;} td.gt_row, th.gt_col_heading {vertical-align: top;} th {white-space: pre-line;}"
 )
 
 
@@ -96,6 +96,8 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
         table_border_top_style="none",
         heading_border_bottom_color="#999999",
         column_labels_border_top_style="none",
+        column_labels_font_size="13px",
+        data_row_padding="4px",
         table_additional_css=TWO_LINES,
     )
 

@@ -1,0 +1,122 @@
+"""The report of one fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from hitlbayes.errors import StorageError
+from hitlbayes.report.blocks import details, figure, table, text
+from hitlbayes.report.html import Section, document
+from hitlbayes.report.plots import plot_categories, plot_checks, plot_effect, plot_periods, plot_workers
+from hitlbayes.report.protocol import FitLike
+from hitlbayes.report.rows import compare, effect_row
+from hitlbayes.report.summary import computed, headline
+from hitlbayes.report.tables import effects_table
+from hitlbayes.report.verdict import fit_verdict
+from hitlbayes.report.wording import number, subject
+from hitlbayes.versions import versions
+
+METHOD = (
+    "The effect is the average, over treated cells after the start, of the difference between the expected outcome "
+    "with and without treatment, computed from every draw of the posterior on the outcome's own scale. It rests on "
+    "parallel trends on the scale of the model's link: without treatment, both arms would have moved alike. The "
+    "frequentist twin is two-way fixed effects on unit-period means with standard errors clustered by unit; it "
+    "weights unit-periods equally, the posterior by what its row says."
+)
+
+
+def fit_report(
+    fit: FitLike,
+    path: str | Path,
+    *,
+    truth: float | None = None,
+    published: tuple[float, float] | None = None,
+) -> Path:
+    """Write the report of a fit: effect, verdict and labels first, then units, periods, checks and versions.
+
+    Parameters
+    ----------
+    fit : Fit
+    path : str or Path
+        HTML file to write; its folder must exist.
+    truth : float, optional
+        The simulated effect in `fit.units`, weighted by chat.
+    published : (float, float), optional
+        Estimate and standard error as printed.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    StorageError
+        Where the file cannot be written.
+    """
+    path = Path(path)
+    page = report_page(fit, truth=truth, published=published)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as problem:
+        raise StorageError(f"the report could not be written to {path}: {problem.strerror}.") from problem
+    return path
+
+
+def report_page(
+    fit: FitLike, *, truth: float | None = None, published: tuple[float, float] | None = None
+) -> str:
+    """The report of a fit as HTML; see `fit_report`."""
+    rows = compare([effect_row(fit, truth=truth, published=published)])
+    lead = [
+        table(effects_table(rows)),
+        figure(plot_effect(fit, truth=truth, published=published)),
+    ]
+    return document(
+        _sections(fit),
+        title=f"Effect of treatment: {subject(fit.outcome, scope=fit.scope)}",
+        subtitle=headline(fit),
+        verdict=fit_verdict(fit.check()),
+        sources=["synthetic" if fit.synthetic else "data", *(["published"] if published else [])],
+        lead=lead,
+        facts={
+            "fit": fit.name,
+            "seed": str(fit.seed),
+            "time": f"{number(fit.seconds, places=1)} s",
+            "hitlbayes": versions()["hitlbayes"],
+        },
+    )
+
+
+def _sections(fit: FitLike) -> list[Section]:
+    weights = compare([effect_row(fit, weight=weight, label=f"weighted by {weight}") for weight in ("chat", "cell")])
+    sections = [Section("What was estimated", (text(METHOD), table(_weights(weights))))]
+    if "att_probability" in fit.effects():
+        sections.append(Section("Probability of each category", (figure(plot_categories(fit)),)))
+    sections.append(Section("Units' own effects", (figure(plot_workers(fit)),)))
+    sections.append(Section("Periods", (figure(plot_periods(fit)),)))
+    sections.append(Section("Checks", (figure(plot_checks(fit)), _terms(fit))))
+    sections.append(Section("How it was computed", _computation(fit), collapsed=True))
+    return sections
+
+
+def _weights(rows: pd.DataFrame) -> pd.DataFrame:
+    names = {"label": "average", "mean": "mean", "sd": "SD", "lower": "2.5%", "upper": "97.5%"}
+    return rows[[*names, "prob_positive", "units"]].rename(columns=names | {"prob_positive": "Pr(> 0)"})
+
+
+def _terms(fit: FitLike) -> Markup:
+    terms = fit.tidy(prob=0.95, kind="eti")
+    title = f"All {len(terms)} terms: mean, SD, 95% ETI, effective sizes and r_hat"
+    return details(title, table(terms))
+
+
+def _computation(fit: FitLike) -> tuple[Markup, ...]:
+    found = pd.DataFrame(versions().items(), columns=["component", "version"])
+    blocks = [text(computed(fit))]
+    if fit.frequentist is not None:
+        blocks.append(text(f"Frequentist twin: {fit.frequentist.formula}; {fit.frequentist.n:,} rows."))
+    return (*blocks, table(found))

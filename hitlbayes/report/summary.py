@@ -1,0 +1,99 @@
+"""What a fit says about itself when it is printed, in text and in a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from hitlbayes.report.protocol import FitLike
+from hitlbayes.report.rows import EffectRow, effect_row
+from hitlbayes.report.verdict import fit_verdict
+from hitlbayes.report.wording import bracket, decimals, draws_of, number, outcome_label, scope_label, sign_phrase
+
+SYNTHETIC = "Synthetic data: simulated from known effects; nothing here is a finding about real people."
+FAILED = "background:#fdecea;border-left:4px solid #b00020;padding:.4em .7em;color:#7a0016"
+LABEL = "background:#fff4e0;border-left:4px solid #d55e00;padding:.25em .7em;color:#8a3b00"
+
+
+def headline(fit: FitLike, *, weight: str = "chat") -> str:
+    """The average effect on the treated in one sentence, with its interval and the share of draws on its side.
+
+    Parameters
+    ----------
+    fit : Fit
+    weight : {"chat", "cell"}
+    """
+    row = effect_row(fit, weight=weight)
+    draws = draws_of(fit.effects(weight=weight)["att"], what=f"the effect on {fit.outcome}")
+    places = decimals(row.sd)
+    where = f" in {scope_label(fit.scope)}" if fit.scope else ""
+    low, high = (number(value, places=places) for value in (row.lower, row.upper))
+    return (
+        f"Treatment changed {outcome_label(fit.outcome)}{where} by {number(row.mean, places=places)} {fit.units} "
+        f"on average among the treated (95% ETI {low} to {high}); {sign_phrase(draws)}."
+    )
+
+
+def summary_text(fit: FitLike) -> str:
+    """A fit in a few lines of text; one that failed its checks says so first."""
+    verdict = fit_verdict(fit.check())
+    row = effect_row(fit)
+    places = decimals(row.sd)
+    lines = [] if verdict.ok else [verdict.headline, *(f"  - {problem}" for problem in verdict.details), ""]
+    lines += [SYNTHETIC, ""] if fit.synthetic else []
+    lines += [headline(fit), ""]
+    values = _values(row, places=places)
+    width = max(len(name) for name, _, _ in values)
+    lines += [f"  {name:<{width}}  {value} {interval}" for name, value, interval in values]
+    lines += ["", verdict.headline] if verdict.ok else []
+    return "\n".join([*lines, computed(fit)])
+
+
+def summary_html(fit: FitLike) -> str:
+    """A fit as a small card for a notebook; one that failed its checks says so first.
+
+    Every text that comes from the data is escaped; styles are inline, so that the card stands alone.
+    """
+    verdict = fit_verdict(fit.check())
+    row = effect_row(fit)
+    parts = []
+    if not verdict.ok:
+        problems = "".join(f"<li>{escape(problem)}</li>" for problem in verdict.details)
+        parts.append(f'<div style="{FAILED}"><strong>{escape(verdict.headline)}</strong><ul>{problems}</ul></div>')
+    if fit.synthetic:
+        parts.append(f'<div style="{LABEL}">{escape(SYNTHETIC)}</div>')
+    parts.append(f"<p><strong>{escape(headline(fit))}</strong></p>")
+    cells = "".join(
+        f'<tr><td style="text-align:left">{escape(name)}</td><td>{escape(value)}</td><td>{escape(interval)}</td></tr>'
+        for name, value, interval in _values(row, places=decimals(row.sd))
+    )
+    parts.append(f"<table><tbody>{cells}</tbody></table>")
+    if verdict.ok:
+        parts.append(f"<p>{escape(verdict.headline)}</p>")
+    parts.append(f'<p style="opacity:.7;font-size:.9em">{escape(computed(fit))}</p>')
+    return f'<div style="max-width:46em">{"".join(parts)}</div>'
+
+
+def computed(fit: FitLike) -> str:
+    """How the draws were made, in one line: sampler, draws, seed, time."""
+    sizes = fit.effects()["att"].sizes
+    chains, draws = int(sizes["chain"]), int(sizes["draw"])
+    return (
+        f"{fit.family} model, {fit.sampler}, {chains} chains of {draws:,} draws, seed {fit.seed}, "
+        f"{number(fit.seconds, places=1)} s."
+    )
+
+
+def _values(row: EffectRow, *, places: int) -> list[tuple[str, str, str]]:
+    values = [
+        (
+            f"posterior mean ({row.units})",
+            number(row.mean, places=places),
+            f"{bracket(row.lower, row.upper, places=places)} 95% ETI",
+        )
+    ]
+    if np.isfinite(row.twin):
+        interval = f"{bracket(row.twin_lower, row.twin_upper, places=places)} 95% CI"
+        values.append((f"frequentist twin ({row.units})", number(row.twin, places=places), interval))
+    return values
