@@ -1,0 +1,156 @@
+"""Where to make the map: the mode of the effects, at scales that are themselves nearly most probable.
+
+Newton steps on all effects at given hyperparameters are the map itself, at z = 0, made again at each new
+state. Between them, a quasi-Newton search moves the hyperparameters along the Laplace approximation that
+the map carries. A handful of rounds is enough: the map need only be good, never right.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from hitlbayes.inference.laplace import Anchor, State, inner_predictor, log_density, make_anchor, outer_predictor, place
+from hitlbayes.inference.problem import Beliefs, Layout, Problem
+
+LARGEST_STEP = 4.0  # in the linear predictor; a logit moves across its whole range in two such steps
+ROUNDS = 4
+NEWTON_STEPS = 12
+
+
+class Found(NamedTuple):
+    """The anchor, and how it was found: rounds used, last change of the hyperparameters."""
+
+    anchor: Anchor
+    rounds: int
+    change: float
+
+
+@partial(jax.jit, static_argnames="layout")
+def newton_step(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> tuple[State, Anchor, jax.Array]:
+    """One Newton step of the effects at the state's hyperparameters; the largest move of the predictor."""
+    anchor = make_anchor(state, problem, beliefs, layout=layout)
+    goal, _ = place(jnp.zeros(layout.n_latent), anchor, problem, beliefs, layout=layout)
+    before = anchor.outside + inner_predictor(state.unit, state.shock, problem, layout)
+    after = outer_predictor(goal.outer, problem, layout) + inner_predictor(goal.unit, goal.shock, problem, layout)
+    move = jnp.max(jnp.abs(after - before))
+    part = jnp.minimum(1.0, LARGEST_STEP / move)
+    step = jax.tree.map(lambda old, new: old + part * (new - old), state, goal)
+    return step, anchor, move
+
+
+@partial(jax.jit, static_argnames="layout")
+def hyper_density(
+    psi: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> tuple[jax.Array, jax.Array]:
+    """Laplace approximation of the hyperparameters' log density at psi (k,), and its gradient."""
+
+    def value(psi: jax.Array) -> jax.Array:
+        z = jnp.concatenate([psi - anchor.psi, jnp.zeros(layout.n_latent - layout.n_hyper)])
+        return log_density(z, anchor._replace(root=jnp.eye(layout.n_hyper)), problem, beliefs, layout=layout)
+
+    return jax.value_and_grad(value)(psi)
+
+
+def find_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Found:
+    """The anchor at (nearly) the mode, with the hyperparameters' spread as its root."""
+    anchor, change = _settle(state, problem, beliefs, layout=layout), np.inf
+    rounds = 0
+    for rounds in range(1, ROUNDS + 1):
+        psi = _climb(anchor, problem, beliefs, layout=layout)
+        change = float(np.max(np.abs(psi - np.asarray(anchor.psi)), initial=0.0))
+        anchor = settle_at(anchor, psi, problem, beliefs, layout=layout)
+        if change < 0.02:
+            break
+    root = spread_root(anchor, problem, beliefs, layout=layout)
+    return Found(anchor._replace(root=jnp.asarray(root)), rounds, change)
+
+
+def settle_at(anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
+    """The anchor made again at other hyperparameters psi (k,), at the mode of the effects there."""
+    plain = anchor._replace(root=jnp.eye(layout.n_hyper))
+    state, _ = _placed(plain, jnp.asarray(psi), problem, beliefs, layout=layout)
+    return _settle(state, problem, beliefs, layout=layout)
+
+
+@partial(jax.jit, static_argnames="layout")
+def _placed(anchor: Anchor, psi: jax.Array, problem: Problem, beliefs: Beliefs, *, layout: Layout):
+    z = jnp.concatenate([psi - anchor.psi, jnp.zeros(layout.n_latent - layout.n_hyper)])
+    return place(z, anchor, problem, beliefs, layout=layout)
+
+
+def _settle(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
+    """Newton steps until the linear predictor moves by less than a hundredth."""
+    for _ in range(NEWTON_STEPS):
+        state, anchor, move = newton_step(state, problem, beliefs, layout=layout)
+        if float(move) < 0.01:
+            break
+    return anchor
+
+
+def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
+    """Hyperparameters of highest approximate density, near the anchor's."""
+    free = np.isnan(np.asarray(beliefs.fixed))
+    centre = np.asarray(anchor.psi)
+
+    def negative(move: np.ndarray) -> tuple[float, np.ndarray]:
+        psi = centre.copy()
+        psi[free] += move
+        value, slope = hyper_density(psi, anchor, problem, beliefs, layout=layout)
+        value, slope = float(value), np.asarray(slope)[free]
+        if not (np.isfinite(value) and np.all(np.isfinite(slope))):
+            return 1e300, np.zeros_like(move)
+        return -value, -slope
+
+    best = minimize(negative, np.zeros(free.sum()), jac=True, method="L-BFGS-B", bounds=[(-1.5, 1.5)] * free.sum(),
+                    options={"maxiter": 25, "ftol": 1e-7})
+    psi = centre.copy()
+    psi[free] += best.x
+    return psi
+
+
+def spread_root(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
+    """Factor C (k, k) such that psi* + C z has about unit spread in every direction of z.
+
+    Directions come from the curvature (differences of gradients, no Hessian compiled); along each, the
+    spread is the distance at which the density has fallen by one half, which also serves where the
+    curvature is nearly zero or negative, as at a scale of zero.
+    """
+    k = layout.n_hyper
+    free = np.flatnonzero(np.isnan(np.asarray(beliefs.fixed)))
+    root, centre, h = np.eye(k), np.asarray(anchor.psi), 0.02
+
+    def at(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = hyper_density(psi, anchor, problem, beliefs, layout=layout)
+        return float(value), np.asarray(slope)
+
+    step = np.eye(k)[free] * h
+    H = np.stack([(at(centre + s)[1] - at(centre - s)[1])[free] / (2 * h) for s in step]) if len(free) else np.zeros((0, 0))
+    values, vectors = np.linalg.eigh(-(H + H.T) / 2)
+    top = at(centre)[0]
+    for j, curvature in enumerate(values):
+        direction = np.zeros(k)
+        direction[free] = vectors[:, j]
+        guess = min(1.0 / np.sqrt(max(curvature, 1e-2)), 3.0)
+        width = np.mean([_half_width(at, centre, sign * direction, top, guess) for sign in (-1.0, 1.0)])
+        root[np.ix_(free, [free[j]])] = width * vectors[:, [j]]
+    return root
+
+
+def _half_width(at, centre: np.ndarray, direction: np.ndarray, top: float, guess: float) -> float:
+    """Distance along direction at which the log density is about half below its top."""
+    width = guess
+    for _ in range(6):
+        fall = top - at(centre + width * direction)[0]
+        if not np.isfinite(fall) or fall > 4.0:
+            width *= 0.4
+        elif fall < 0.05:
+            width *= 2.0
+        else:
+            return float(width * np.clip(np.sqrt(0.5 / fall), 0.4, 2.5))
+    return float(width)

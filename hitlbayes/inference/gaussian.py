@@ -1,0 +1,221 @@
+"""Draws of a Gaussian model: hyperparameters by importance sampling, effects exactly given them.
+
+The proposal is a multivariate t whose centre and spread start from the mode and its curvature (finite
+differences of the log density, so no gradient is compiled) and are then matched to the weighted moments of
+small pilot samples. Signed scales make the target symmetric, so proposals are folded into one orthant and
+their density summed over the reflections.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import product
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import logsumexp
+
+from hitlbayes.inference import psis
+from hitlbayes.inference.blocks import BLOCKS
+from hitlbayes.inference.effects import own_effects
+from hitlbayes.inference.marginal import Means, draw_effects, log_posterior
+from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.runtime import Progress, in_threads, silent
+
+BATCH = 64
+DEGREES = 7.0
+PILOT = 512
+CURVATURE_STEP = 0.05
+
+
+class Proposal(NamedTuple):
+    """A multivariate t on the free hyperparameters: centre (f,), lower factor (f, f)."""
+
+    centre: np.ndarray
+    root: np.ndarray
+
+
+class SampledMeans(NamedTuple):
+    """Draws (n, ...) of a Gaussian model.
+
+    psi (n, k), outer (n, m), unit (n, N, q), own (n, N) unit effects on the linear predictor
+    k_hat, effective : of the importance weights
+    """
+
+    psi: np.ndarray
+    outer: np.ndarray
+    unit: np.ndarray
+    own: np.ndarray
+    k_hat: float
+    effective: float
+
+
+def sample_means(
+    psi: np.ndarray,
+    data: Means,
+    beliefs: Beliefs,
+    *,
+    layout: Layout,
+    draws: int,
+    seed: int,
+    progress: Progress = silent,
+) -> SampledMeans:
+    """`draws` draws of the posterior; psi (k,) is where the search for the mode begins."""
+    rng = np.random.default_rng(seed)
+    free = np.isnan(np.asarray(beliefs.fixed))
+    signs = reflections(layout, free)
+    data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
+
+    def density(points: np.ndarray) -> np.ndarray:
+        full = np.tile(np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed))), (len(points), 1))
+        full[:, free] = points
+        return evaluate(full, data, beliefs, layout=layout)
+
+    progress("finding the mode", 0.0)
+    proposal = laplace_proposal(density, psi[free])
+    for _ in range(2):
+        points, log_ratio = propose(proposal, density, signs, size=PILOT, rng=rng)
+        proposal = match_moments(points, psis.smooth(log_ratio).log_weights)
+    progress("weighing draws", 0.3)
+    points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
+    smoothed = psis.smooth(log_ratio)
+    chosen = psis.resample(smoothed.log_weights, draws, rng=rng)
+    full = np.tile(np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed))), (draws, 1))
+    full[:, free] = points[chosen]
+    progress("drawing effects", 0.7)
+    outer, unit, own = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
+    return SampledMeans(full, outer, unit, own, smoothed.k_hat, smoothed.effective)
+
+
+def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
+    """Log posterior density of each point (n, k), minus infinity where it cannot be computed."""
+    n = len(points)
+    padded = np.concatenate([points, np.repeat(points[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, points.shape[1])
+    done = in_threads(lambda i: np.asarray(log_posterior(padded[i], data, beliefs, layout=layout)), len(padded))
+    return np.nan_to_num(np.concatenate(done)[:n], nan=-np.inf)
+
+
+def conditional_effects(
+    psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Exact draws of outer parameters, unit blocks and own effects, one for each psi (n, k)."""
+    n = len(psi)
+    padded = np.concatenate([psi, np.repeat(psi[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, psi.shape[1])
+    keys = jax.random.split(jax.random.key(seed), len(padded))
+
+    def one(i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        drawn = draw_effects(padded[i], keys[i], data, beliefs, layout=layout)
+        own = _own(drawn.unit, drawn.outer, padded[i], jax.random.fold_in(keys[i], 1), beliefs, layout=layout)
+        return np.asarray(drawn.outer), np.asarray(drawn.unit), np.asarray(own)
+
+    outer, unit, own = (np.concatenate(parts)[:n] for parts in zip(*in_threads(one, len(padded)), strict=True))
+    return outer, unit, own
+
+
+@partial(jax.jit, static_argnames="layout")
+def _own(unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout):
+    keys = jax.random.split(key, psi.shape[0])
+    return jax.vmap(partial(own_effects, beliefs=beliefs, layout=layout))(unit, outer, psi, keys)
+
+
+def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
+    """Sign patterns (2^s, f) of the free hyperparameters under which the posterior is unchanged.
+
+    Turning a scale's sign turns the effects it multiplies; a correlation follows the product of the signs
+    of its two scales.
+    """
+    block = BLOCKS[layout.block]
+    turning = [i for i in range(layout.n_scales) if free[i]]
+    patterns = []
+    for signs in product((1.0, -1.0), repeat=len(turning)):
+        full = np.ones(layout.n_hyper)
+        full[turning] = signs
+        for j, name in enumerate(block.correlations):
+            full[layout.n_scales + j] = full[0] * full[block.scales.index(name)]
+        patterns.append(full[free])
+    return np.array(patterns)
+
+
+def laplace_proposal(density, start: np.ndarray) -> Proposal:
+    """A t at the mode with the curvature there, by damped Newton steps on finite differences."""
+    centre = np.asarray(start, float)
+    top = density(centre[None])[0]
+    for _ in range(12):
+        slope, curvature = differences(density, centre, CURVATURE_STEP)
+        values, vectors = np.linalg.eigh(-curvature)
+        values = np.maximum(np.abs(values), 1.0)
+        step = vectors @ ((vectors.T @ slope) / values)
+        trial = centre + np.array([1.0, 0.5, 0.2, 0.05])[:, None] * np.clip(step, -1.0, 1.0)
+        found = density(trial)
+        best = int(np.argmax(found))
+        if not found[best] > top + 1e-2:
+            break
+        centre, gain, top = trial[best], found[best] - top, found[best]
+        if gain < 0.05:
+            break
+    return Proposal(centre, vectors / np.sqrt(values))
+
+
+def differences(density, centre: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian of a log density by central differences, all points in one batch."""
+    f = len(centre)
+    pairs = [(i, j) for i in range(f) for j in range(i)]
+    unit = np.eye(f) * h
+    points = [centre, *(centre + unit), *(centre - unit)]
+    points += [centre + a * unit[i] + b * unit[j] for i, j in pairs for a, b in ((1, 1), (-1, -1))]
+    value = density(np.array(points))
+    top, up, down = value[0], value[1 : f + 1], value[f + 1 : 2 * f + 1]
+    hessian = np.diag((up + down - 2 * top) / h**2)
+    for p, (i, j) in enumerate(pairs):
+        both = value[2 * f + 1 + 2 * p] + value[2 * f + 2 + 2 * p]
+        hessian[i, j] = hessian[j, i] = (both + 2 * top - up[i] - down[i] - up[j] - down[j]) / (2 * h**2)
+    return (up - down) / (2 * h), hessian
+
+
+def propose(
+    proposal: Proposal, density, signs: np.ndarray, *, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (size, f) folded to positive scales, and their log importance ratios (size,)."""
+    f = len(proposal.centre)
+    z = rng.standard_normal((size, f)) * np.sqrt(DEGREES / rng.chisquare(DEGREES, size))[:, None]
+    points = proposal.centre + z @ proposal.root.T
+    points = fold(points, signs)
+    log_q = np.stack([_log_t(points * sign, proposal) for sign in signs])
+    return points, density(points) - logsumexp(log_q, axis=0)
+
+
+def fold(points: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """The reflection of each point (n, f) whose free scales are all positive."""
+    scale_columns = np.flatnonzero(np.any(signs < 0, axis=0) & _independent(signs))
+    folded = points.copy()
+    for pattern in signs:
+        here = np.all(np.sign(pattern[scale_columns]) == np.where(points[:, scale_columns] < 0, -1.0, 1.0), axis=1)
+        folded[here] = points[here] * pattern
+    return folded
+
+
+def _independent(signs: np.ndarray) -> np.ndarray:
+    """Columns whose signs generate the patterns: the scales, which come before what follows from them."""
+    n = int(np.log2(len(signs)))
+    found, keep = 0, np.zeros(signs.shape[1], bool)
+    for j in np.flatnonzero(np.any(signs < 0, axis=0)):
+        if found < n:
+            keep[j], found = True, found + 1
+    return keep
+
+
+def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
+    z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
+    f = len(proposal.centre)
+    return -0.5 * (DEGREES + f) * np.log1p(np.sum(z**2, axis=0) / DEGREES) - np.linalg.slogdet(proposal.root)[1]
+
+
+def match_moments(points: np.ndarray, log_weights: np.ndarray) -> Proposal:
+    """A t with the weighted mean and covariance of points (n, f)."""
+    weights = np.exp(log_weights)
+    centre = weights @ points
+    moved = points - centre
+    covariance = (weights[:, None] * moved).T @ moved * (DEGREES - 2) / DEGREES
+    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))))

@@ -1,0 +1,211 @@
+"""Gaussian outcomes: everything but the variances integrated out in closed form.
+
+A unit-period's chats enter through n, their mean and the scatter about it; the scatter touches only the
+residual variances (and covariates that vary within the unit-period). With Q_d = n_d / sigma_d^2 the means
+follow the quadratic model of `hitlbayes.inference.eliminate` exactly, so for given hyperparameters psi
+the log marginal likelihood is
+
+    - sum_g N_g log sigma_g - (within scatter) / 2 + sum_d log(1 + tau^2 Q_d)^(-1/2) - sum_i log|R_i|
+    - log|R_o| - [sum_d Q_d y_d^2 - (what shocks, units and the outer system explain)] / 2
+
+and, given psi, outer parameters, units and shocks are drawn exactly from the inside of the same factors.
+The few hyperparameters are drawn by importance sampling from a multivariate t at the mode, the weights
+smoothed by their Pareto tail (`hitlbayes.inference.psis`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hitlbayes.inference import linear
+from hitlbayes.inference.eliminate import Units, by_unit, lift, project, unit_system
+from hitlbayes.inference.problem import Array, Beliefs, Hyper, Layout, hyper_logprior, unpack_hyper
+
+
+class Means(NamedTuple):
+    """Gaussian data, one row per unit-period (slot layout, D = N * slots).
+
+    n : (D,) chats, or the precision weight; zero in empty slots
+    y : (D,) mean outcome
+    X : (D, P) mean covariates
+    groups : one (D,) index per crossed group
+    basis : (D, q); unit_class : (N,)
+    phase : (D,) which residual SD applies
+    within : (G, P + 1, P + 1) scatter of (X, y) within unit-periods, by residual SD
+    counts : (G,) observations behind each residual SD (chats, or rows where n is a precision)
+    """
+
+    n: Array
+    y: Array
+    X: Array
+    groups: tuple[Array, ...]
+    basis: Array
+    unit_class: Array
+    phase: Array
+    within: Array
+    counts: Array
+
+
+class Solved(NamedTuple):
+    """The quadratic model solved at one psi: what conditional draws need.
+
+    value : () log posterior density of psi
+    low, loc, scale, target : the outer system, o = loc + scale * (low'^-1)(low^-1 target + z)
+    units, ell, Q : the units' factors, pseudo-slopes (D,) and curvatures (D,)
+    """
+
+    value: jax.Array
+    low: jax.Array
+    loc: jax.Array
+    scale: jax.Array
+    target: jax.Array
+    units: Units
+    ell: jax.Array
+    Q: jax.Array
+
+
+def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Solved:
+    """Solve the model at hyperparameters psi (k,)."""
+    hyper = unpack_hyper(psi, layout, beliefs)
+    variance = jnp.exp(2.0 * hyper.aux)
+    Q = data.n / variance[data.phase]
+    ell = Q * data.y
+    units = unit_system(hyper, Q, data, layout)
+    M, g, explained = _outer_system(hyper, Q, ell, units, data, layout)
+    inner = data.within / variance[:, None, None]
+    P = layout.n_coef
+    M = M.at[:P, :P].add(jnp.sum(inner[:, :P, :P], axis=0))
+    g = g.at[:P].add(jnp.sum(inner[:, :P, P], axis=0))
+    loc, scale = outer_prior(hyper, beliefs, layout)
+    low = jnp.linalg.cholesky(jnp.eye(layout.n_outer, dtype=M.dtype) + scale[:, None] * M * scale)
+    target = scale * (g - M @ loc)
+    half = jax.scipy.linalg.solve_triangular(low, target, lower=True)
+    quadratic = jnp.sum(ell * data.y) + jnp.sum(inner[:, P, P]) - explained
+    quadratic = quadratic - jnp.sum(half**2) - 2.0 * loc @ g + loc @ M @ loc
+    value = (
+        -data.counts @ hyper.aux + 0.5 * jnp.sum(jnp.log(units.keep)) - linear.log_determinant(units.low)
+        - jnp.sum(jnp.log(jnp.diagonal(low))) - 0.5 * quadratic + hyper_logprior(psi, layout, beliefs)
+    )
+    return Solved(value, low, loc, scale, target, units, ell, Q)
+
+
+def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array]:
+    """Prior location and scale (m,) of coefficients and crossed effects."""
+    loc = jnp.concatenate([beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, beliefs.coef_loc.dtype)])
+    levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
+    return loc, jnp.concatenate([beliefs.coef_sd, *levels])
+
+
+def _outer_system(
+    hyper: Hyper, Q: jax.Array, ell: jax.Array, units: Units, data: Means, layout: Layout
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Curvature, slope and explained value of the outer parameters with shocks and units eliminated.
+
+    The weight that shocks leave, w = Q / (1 + tau^2 Q), is the same for every outer column, so the
+    columns of a crossed group cost one scatter of w, or none where the group is aligned.
+    """
+    w = Q * units.keep
+    N, S, q = layout.n_units, layout.slots, layout.width
+    weighted = (data.basis * w[:, None]).reshape(N, S, q)
+    X = data.X.reshape(N, S, -1)
+    cross = [jnp.einsum("nsq,nsp->nqp", weighted, X)]
+    cross += [_level_sums(data.basis * w[:, None], data, k, layout) for k in range(len(layout.n_levels))]
+    cross = jnp.concatenate(cross, axis=2)
+    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(N * q, -1)
+    lin = by_unit(data.basis * (units.keep * ell)[:, None], layout)
+    own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
+    M = _direct(w, data, layout) - half.T @ half
+    g = _onto_outer(units.keep * ell, data, layout) - half.T @ own
+    return M, g, jnp.sum(hyper.shock**2 * units.keep * ell**2) + jnp.sum(own**2)
+
+
+def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
+    """Sum of values (D, q) over each unit and level of group k: (N, q, levels)."""
+    size = layout.n_levels[k]
+    grid = values.reshape(layout.n_units, layout.slots, -1)
+    if layout.aligned[k]:
+        return jnp.swapaxes(grid, 1, 2)
+    unit = jnp.repeat(jnp.arange(layout.n_units), layout.slots)
+    flat = jnp.zeros((layout.n_units * size, values.shape[1]), values.dtype)
+    flat = flat.at[unit * size + data.groups[k]].add(values)
+    return jnp.swapaxes(flat.reshape(layout.n_units, size, -1), 1, 2)
+
+
+def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
+    """Transpose of the outer design times v: (D,) to (m,)."""
+    parts = [data.X.T @ v]
+    for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
+        parts.append(
+            jnp.sum(v.reshape(layout.n_units, size), axis=0) if aligned else jax.ops.segment_sum(v, index, size)
+        )
+    return jnp.concatenate(parts)
+
+
+def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
+    """Weighted cross-product of the outer design (m, m)."""
+    columns = [data.X[:, p] for p in range(layout.n_coef)]
+    top = jnp.stack([_onto_outer(w * x, data, layout) for x in columns]) if columns else jnp.zeros((0, layout.n_outer))
+    rows = [top]
+    for k, size in enumerate(layout.n_levels):
+        start = layout.n_coef + sum(layout.n_levels[:k])
+        blocks = [top[:, start : start + size].T]
+        for j, other in enumerate(layout.n_levels):
+            blocks.append(_level_products(w, data, k, j, size, other, layout))
+        rows.append(jnp.concatenate(blocks, axis=1))
+    return jnp.concatenate(rows, axis=0)
+
+
+def _level_products(w, data: Means, k: int, j: int, size: int, other: int, layout: Layout) -> jax.Array:
+    """Sum of w over each pair of levels of groups k and j (size, other)."""
+    if k == j:
+        start = layout.n_coef + sum(layout.n_levels[:k])
+        return jnp.diag(_onto_outer(w, data, layout)[start : start + size])
+    flat = jax.ops.segment_sum(w, data.groups[k] * other + data.groups[j], size * other)
+    return flat.reshape(size, other)
+
+
+@partial(jax.jit, static_argnames="layout")
+def log_posterior(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
+    """Log posterior densities (B,) of a batch of hyperparameters (B, k), up to one constant."""
+    return jax.lax.map(lambda p: solve(p, data, beliefs, layout=layout).value, psi)
+
+
+class Effects(NamedTuple):
+    """Conditional draws: outer (m,), unit (N, q)."""
+
+    outer: jax.Array
+    unit: jax.Array
+
+
+@partial(jax.jit, static_argnames="layout")
+def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
+    """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
+
+    def one(args: tuple[jax.Array, jax.Array]) -> Effects:
+        p, k = args
+        solved = solve(p, data, beliefs, layout=layout)
+        k_outer, k_unit = jax.random.split(k)
+        half = jax.scipy.linalg.solve_triangular(solved.low, solved.target, lower=True)
+        z = jax.random.normal(k_outer, half.shape, half.dtype)
+        outer = solved.loc + solved.scale * jax.scipy.linalg.solve_triangular(solved.low.T, half + z, lower=False)
+        ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
+        lin = by_unit(data.basis * (solved.units.keep * ell)[:, None], layout)
+        e = linear.solve_lower(solved.units.low, project(solved.units.factor, lin))
+        e = linear.solve_upper(solved.units.low, e + jax.random.normal(k_unit, e.shape, e.dtype))
+        return Effects(outer, lift(solved.units.factor, e))
+
+    return jax.lax.map(one, (psi, jax.random.split(key, psi.shape[0])))
+
+
+def outer_mean(outer: jax.Array, data: Means, layout: Layout) -> jax.Array:
+    """Part of the mean that outer parameters make (D,)."""
+    mean, start = data.X @ outer[: layout.n_coef], layout.n_coef
+    for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
+        effect = outer[start : start + size]
+        mean = mean + (jnp.tile(effect, layout.n_units) if aligned else effect[index])
+        start += size
+    return mean

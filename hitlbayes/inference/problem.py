@@ -1,0 +1,181 @@
+"""What every sampler is given: a mixed model as arrays.
+
+The linear predictor of row r, with unit i = unit[r], is
+
+    eta_r = offset_r + X_r b + a_r' u_i + sum_k m_k[group_k[r]] + delta_{shock[r]},
+
+u_i the unit's block of effects on the basis a_r (`hitlbayes.inference.blocks`), m_k crossed groups
+(periods, ...), delta the unit-period shock. Rows of one shock belong to one unit and share a_r.
+
+Shocks are laid out in slots: D = N * slots, those of unit i at i * slots ... (i + 1) * slots - 1, padded
+with shocks that no data touch. Sums over a unit are then sums over an axis, on any device. Where the
+slot is the level of a crossed group (one shock per unit and period), the group is *aligned*.
+Every array is an argument of the compiled programs, never a constant inside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hitlbayes.inference.blocks import BLOCKS
+
+Array = jax.Array | np.ndarray
+
+
+class Problem(NamedTuple):
+    """The data of a mixed model.
+
+    stats : (R, S) sufficient statistics of each row (see `hitlbayes.spec.families`)
+    offset : (R,) known part of the linear predictor
+    X : (R, P) covariates
+    groups : one (R,) index per crossed group
+    shock : (R,) index of the row's shock, increasing; empty where the rows are the shocks
+    basis : (D, q) the unit's basis at that shock
+    unit_class : (N,) which factor of the block applies (treated or control)
+    categories : (K,) total count of each category, ordinal only
+    values : (V, 2) histogram of values, count only
+    """
+
+    stats: Array
+    offset: Array
+    X: Array
+    groups: tuple[Array, ...]
+    shock: Array
+    basis: Array
+    unit_class: Array
+    categories: Array
+    values: Array
+
+
+class Beliefs(NamedTuple):
+    """The priors, as numbers.
+
+    coef_loc, coef_sd : (P,) normal priors of the coefficients
+    scale_sd : (k_scales,) standard deviation of each signed scale (half-normal on its absolute value)
+    lkj : () concentration of each correlation: density proportional to (1 - rho^2)^(lkj - 1)
+    aux_sd : (k_aux,) half-normal scale of 1/sqrt(size) (count) or of each residual SD (Gaussian)
+    concentration : (K,) Dirichlet on the category probabilities at eta = 0 (ordinal)
+    fixed : (k,) value at which a hyperparameter is held; NaN where it is free
+    """
+
+    coef_loc: Array
+    coef_sd: Array
+    scale_sd: Array
+    lkj: Array
+    aux_sd: Array
+    concentration: Array
+    fixed: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The sizes and names that fix a compiled program (hashable)."""
+
+    family: str
+    block: str
+    n_coef: int
+    n_cut: int
+    n_levels: tuple[int, ...]
+    aligned: tuple[bool, ...]
+    n_units: int
+    slots: int
+    has_shock: bool
+    n_aux: int
+
+    @property
+    def n_scales(self) -> int:
+        """Signed scales: the block's, one a crossed group, one for the shock."""
+        return len(BLOCKS[self.block].scales) + len(self.n_levels) + self.has_shock
+
+    @property
+    def n_hyper(self) -> int:
+        """Scales, correlations and auxiliary parameters."""
+        return self.n_scales + len(BLOCKS[self.block].correlations) + self.n_aux
+
+    @property
+    def n_outer(self) -> int:
+        """Coefficients, levels of the crossed groups, cutpoints: what is solved densely."""
+        return self.n_coef + self.n_cut + sum(self.n_levels)
+
+    @property
+    def n_shocks(self) -> int:
+        """Shocks, padding included."""
+        return self.n_units * self.slots
+
+    @property
+    def width(self) -> int:
+        """Columns of the unit's block."""
+        return BLOCKS[self.block].width
+
+    @property
+    def n_latent(self) -> int:
+        """Length of the sampler's position."""
+        return self.n_hyper + self.n_outer + self.n_units * self.width + self.has_shock * self.n_shocks
+
+
+class Hyper(NamedTuple):
+    """The hyperparameters by name of role (`unpack_hyper`)."""
+
+    block: jax.Array
+    groups: jax.Array
+    shock: jax.Array
+    rho: jax.Array
+    aux: jax.Array
+
+
+def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
+    """Scales (signed), correlations (in (-1, 1)) and log auxiliary parameters at position psi (k,)."""
+    psi = jnp.where(jnp.isnan(beliefs.fixed), psi, beliefs.fixed)
+    block = BLOCKS[layout.block]
+    a, b = len(block.scales), len(block.scales) + len(layout.n_levels)
+    c = layout.n_scales + len(block.correlations)
+    shock = psi[b] if layout.has_shock else jnp.zeros((), psi.dtype)
+    return Hyper(psi[:a], psi[a:b], shock, jnp.tanh(psi[layout.n_scales : c]), psi[c:])
+
+
+def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
+    """Log prior density of position psi, constants left out; a held entry counts as standard normal noise."""
+    free = jnp.isnan(beliefs.fixed)
+    scales, rest = psi[: layout.n_scales], psi[layout.n_scales :]
+    n_rho = len(BLOCKS[layout.block].correlations)
+    log_scales = -0.5 * (scales / beliefs.scale_sd) ** 2
+    # d tanh(x)/dx = 1 - tanh(x)^2 raises the exponent by one; log cosh keeps it finite far out.
+    log_rho = -2.0 * beliefs.lkj * (jnp.logaddexp(rest[:n_rho], -rest[:n_rho]) - jnp.log(2.0))
+    terms = jnp.concatenate([log_scales, log_rho, _aux_logprior(rest[n_rho:], layout, beliefs)])
+    return jnp.sum(jnp.where(free, terms, -0.5 * psi**2))
+
+
+def _aux_logprior(aux: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
+    """Half-normal on the residual SD exp(aux) (Gaussian) or on exp(-aux/2) = 1/sqrt(size) (count)."""
+    power = 1.0 if layout.family == "gaussian" else -0.5
+    return -0.5 * (jnp.exp(power * aux) / beliefs.aux_sd) ** 2 + power * aux
+
+
+def split_outer(outer: jax.Array, layout: Layout) -> tuple[jax.Array, tuple[jax.Array, ...], jax.Array]:
+    """Coefficients (P,), the effects of each crossed group, and the free cutpoints (K-1,)."""
+    levels, start = [], layout.n_coef
+    for size in layout.n_levels:
+        levels.append(outer[start : start + size])
+        start += size
+    return outer[: layout.n_coef], tuple(levels), outer[start:]
+
+
+def cutpoints(free: jax.Array) -> jax.Array:
+    """Increasing cutpoints from a free vector: the first, then the logs of the gaps."""
+    if free.shape[0] < 2:
+        return free
+    return free[0] + jnp.concatenate([jnp.zeros(1, free.dtype), jnp.cumsum(jnp.exp(free[1:]))])
+
+
+def cutpoint_logprior(free: jax.Array, concentration: jax.Array) -> jax.Array:
+    """Log density of the free cutpoints whose category probabilities at eta = 0 are Dirichlet."""
+    cut = cutpoints(free)
+    below = jnp.concatenate([jnp.zeros(1, cut.dtype), jax.nn.sigmoid(cut), jnp.ones(1, cut.dtype)])
+    log_probability = jnp.log(jnp.maximum(jnp.diff(below), jnp.finfo(cut.dtype).tiny))
+    log_slope = jax.nn.log_sigmoid(cut) + jax.nn.log_sigmoid(-cut)
+    return jnp.sum((concentration - 1.0) * log_probability) + jnp.sum(log_slope) + jnp.sum(free[1:])

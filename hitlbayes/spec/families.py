@@ -1,0 +1,184 @@
+"""Likelihoods of a cell's sufficient statistics, as functions of its linear predictor.
+
+Every family is written once, for rows that may stand for one chat or for thousands:
+
+================  =================================  ==========================================
+family            a row's statistics                 per data set
+================  =================================  ==========================================
+``bernoulli``     n, successes (any binomial)        --
+``ordinal``       the count of each category         the gaps between cutpoints
+``poisson``       n, total                           --
+``count``         n, total (negative binomial)       the histogram of values (lgamma terms)
+================  =================================  ==========================================
+
+For the ordinal family (cumulative logit, ``z_j = c_j - eta``) the row term is
+
+    sum_j [(n_j + n_{j+1}) log sigma(z_j) - n_{j+1} z_j]
+
+and the rest, ``sum_k n_k log(1 - exp(c_{k-1} - c_k))`` over inner categories, belongs to the data
+set. For the negative binomial with size r the row term is ``S eta - (S + n r) log(r + exp(eta))``;
+everything with lgamma depends on the values only through their histogram over the whole data set.
+Gaussian outcomes are not here: they are integrated in closed form (`hitlbayes.inference.marginal`).
+
+Only numpy and jax are imported, so that the module runs on a bare accelerator machine.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+
+FAMILIES = ("gaussian", "bernoulli", "ordinal", "poisson", "count")
+
+
+class Terms(NamedTuple):
+    """Derivatives of the row terms at a linear predictor.
+
+    slope : (R,) first derivative in eta
+    curvature : (R,) minus the second derivative in eta
+    cross : (R, K-1) minus the second derivative in eta and cutpoint, negated: how the slope moves with
+        each cutpoint (ordinal), else (R, 0)
+    """
+
+    slope: jax.Array
+    curvature: jax.Array
+    cross: jax.Array
+
+
+def row_loglik(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, log_size: jax.Array) -> jax.Array:
+    """Sum over rows of the row terms of the log likelihood.
+
+    Parameters
+    ----------
+    family : one of `FAMILIES` but gaussian
+    eta : (R,) linear predictor
+    stats : (R, 2) n and successes or total; ordinal (R, 2(K-1)): n_j + n_{j+1}, then n_{j+1}
+    cut : (K-1,) increasing cutpoints, ordinal only (else an empty array)
+    log_size : () log of the negative binomial's size r, count only
+    """
+    if family == "ordinal":
+        return _ordinal(eta, cut, stats)
+    if family == "bernoulli":
+        return _bernoulli(eta, stats)
+    if family == "poisson":
+        return jnp.sum(stats[:, 1] * eta - stats[:, 0] * jnp.exp(eta))
+    if family == "count":
+        size = jnp.exp(log_size)
+        total, mass = stats[:, 1], stats[:, 1] + stats[:, 0] * size
+        return jnp.sum(total * eta - mass * jnp.logaddexp(log_size, eta))
+    raise ValueError(f"no row likelihood for family {family!r}")
+
+
+def dataset_loglik(
+    family: str, categories: jax.Array, values: jax.Array, cut: jax.Array, log_size: jax.Array
+) -> jax.Array:
+    """Terms of the log likelihood that belong to the data set, constants in the parameters left out.
+
+    Parameters
+    ----------
+    categories : (K,) total count of each category (ordinal)
+    values : (V, 2) value and how often it was seen (count)
+    """
+    if family == "ordinal":
+        gaps = jnp.diff(cut)
+        return jnp.sum(categories[1:-1] * log1mexp(gaps))
+    if family == "count":
+        size = jnp.exp(log_size)
+        value, times = values[:, 0], values[:, 1]
+        return jnp.sum(times * (gammaln(value + size) - gammaln(size) + size * log_size))
+    return jnp.zeros((), cut.dtype)
+
+
+def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, log_size: jax.Array) -> Terms:
+    """Slope, curvature and cross-curvature of every row's term at eta (shapes in `Terms`)."""
+    none = jnp.zeros((eta.shape[0], 0), eta.dtype)
+    if family == "ordinal":
+        both, upper = jnp.split(stats, 2, axis=1)
+        above = jax.nn.sigmoid(eta[:, None] - cut)
+        weight = both * above * (1 - above)
+        return Terms(jnp.sum(upper - both * above, axis=1), jnp.sum(weight, axis=1), weight)
+    n, total = stats[:, 0], stats[:, 1]
+    if family == "bernoulli":
+        p = jax.nn.sigmoid(eta)
+        return Terms(total - n * p, n * p * (1 - p), none)
+    if family == "poisson":
+        rate = jnp.exp(eta)
+        return Terms(total - n * rate, n * rate, none)
+    p = jax.nn.sigmoid(eta - log_size)
+    mass = total + n * jnp.exp(log_size)
+    return Terms(total - mass * p, mass * p * (1 - p), none)
+
+
+def mean_response(family: str, eta: jax.Array, cut: jax.Array) -> jax.Array:
+    """Expected outcome of one chat at eta: probability, expected category (1..K) or expected count."""
+    if family == "ordinal":
+        return 1.0 + jnp.sum(jax.nn.sigmoid(eta[..., None] - cut), axis=-1)
+    if family == "bernoulli":
+        return jax.nn.sigmoid(eta)
+    if family in ("poisson", "count"):
+        return jnp.exp(eta)
+    return eta
+
+
+def category_probability(eta: jax.Array, cut: jax.Array) -> jax.Array:
+    """Probability of each category (..., K) at eta under the cumulative logit."""
+    below = jax.nn.sigmoid(cut - eta[..., None])
+    one, zero = jnp.ones_like(below[..., :1]), jnp.zeros_like(below[..., :1])
+    return jnp.diff(jnp.concatenate([zero, below, one], axis=-1), axis=-1)
+
+
+def ordinal_statistics(counts: jax.Array) -> jax.Array:
+    """Category counts (R, K) as the statistics (R, 2(K-1)) that `row_loglik` reads."""
+    lower, upper = counts[:, :-1], counts[:, 1:]
+    return jnp.concatenate([lower + upper, upper], axis=1)
+
+
+def log1mexp(gap: jax.Array) -> jax.Array:
+    """log(1 - exp(-gap)) for gap > 0, accurate at both ends."""
+    small = gap < 0.6931471805599453
+    safe = jnp.where(small, 1.0, gap)
+    return jnp.where(small, jnp.log(-jnp.expm1(-gap)), jnp.log1p(-jnp.exp(-safe)))
+
+
+@jax.custom_vjp
+def _ordinal(eta: jax.Array, cut: jax.Array, stats: jax.Array) -> jax.Array:
+    both, upper = jnp.split(stats, 2, axis=1)
+    odds = jnp.exp(jnp.clip(eta, -80, 80))[:, None] * jnp.exp(-cut)
+    return jnp.sum(upper * eta[:, None] - both * jnp.log(1.0 + odds)) - jnp.sum(upper, axis=0) @ cut
+
+
+def _ordinal_forward(eta, cut, stats):
+    # The gradient needs one exponential a row and no logarithm; where only the gradient is asked for,
+    # the compiler drops the value and its logarithms altogether.
+    both, upper = jnp.split(stats, 2, axis=1)
+    odds = jnp.exp(jnp.clip(eta, -80, 80))[:, None] * jnp.exp(-cut)
+    slope = upper - both * (1.0 - 1.0 / (1.0 + odds))
+    return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=1), jnp.sum(slope, axis=0), stats)
+
+
+def _ordinal_backward(saved, g):
+    by_row, by_cut, stats = saved
+    return g * by_row, -g * by_cut, jnp.zeros_like(stats)
+
+
+_ordinal.defvjp(_ordinal_forward, _ordinal_backward)
+
+
+@jax.custom_vjp
+def _bernoulli(eta: jax.Array, stats: jax.Array) -> jax.Array:
+    return jnp.sum(stats[:, 1] * eta - stats[:, 0] * jax.nn.softplus(eta))
+
+
+def _bernoulli_forward(eta, stats):
+    return _bernoulli(eta, stats), (stats[:, 1] - stats[:, 0] * jax.nn.sigmoid(eta), stats)
+
+
+def _bernoulli_backward(saved, g):
+    slope, stats = saved
+    return g * slope, jnp.zeros_like(stats)
+
+
+_bernoulli.defvjp(_bernoulli_forward, _bernoulli_backward)
