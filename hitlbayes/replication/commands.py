@@ -16,6 +16,7 @@ import hitlbayes as hb
 from hitlbayes.errors import SpecError, StorageError
 from hitlbayes.replication.context import WORKERS, write_truth
 from hitlbayes.spec.toml import read_spec
+from hitlbayes.twin import Parameters, simulate
 
 
 def write_twin(
@@ -44,7 +45,7 @@ def write_twin(
         raise StorageError(f"the folder {out.parent} does not exist: make it first")
     if not scale > 0:
         raise SpecError(f"scale={scale:g}: expected a positive share of {WORKERS} workers")
-    twin = hb.simulate(seed=seed, workers=round(WORKERS * scale), effects=changed_effects(effects or {}))
+    twin = simulate(seed=seed, workers=round(WORKERS * scale), effects=changed_effects(effects or {}))
     if out.suffix == ".parquet":
         twin.chats.to_parquet(out, index=False)
     else:
@@ -75,8 +76,6 @@ def changed_effects(changes: Mapping[str, Mapping[str, float]]) -> Any:
     >>> changed_effects({"rating": {"emotional": -2.0}}).rating.emotional
     -2.0
     """
-    from hitlbayes.twin import Parameters
-
     effects = Parameters.load().effects
     for outcome, values in changes.items():
         _known(outcome, [field.name for field in dataclasses.fields(effects)], what="outcome")

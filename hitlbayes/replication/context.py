@@ -11,6 +11,7 @@ import pandas as pd
 import hitlbayes as hb
 from hitlbayes.replication.store import code_digest, digest, folder_of, write_json
 from hitlbayes.replication.work import Unit
+from hitlbayes.twin import simulate
 
 SEED = 20240815
 TWIN_COST = 15.0
@@ -84,7 +85,7 @@ def workers_of(context: Context) -> int:
 
 
 def _write_twin(context: Context, folder: Path) -> None:
-    twin = hb.simulate(seed=context.seed, workers=workers_of(context))
+    twin = simulate(seed=context.seed, workers=workers_of(context))
     twin.chats.to_parquet(folder / "chats.parquet", index=False)
     write_truth(twin.truth, folder=folder)
 

@@ -3,60 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from hitlbayes.published import decompose_effort, reanalyze
-from hitlbayes.replication.context import Context
-from hitlbayes.replication.store import code_digest, digest, folder_of, read_json, write_json
-from hitlbayes.replication.work import Unit
+from hitlbayes.published import audit, decompose_effort, reanalyze
+from hitlbayes.published.decomposition import EffortDecomposition
+from hitlbayes.published.reanalysis import Reanalysis
 
 TABLES = ("2", "3", "4", "5", "6", "7")
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedResults:
-    """Re-analyses by table (their summaries), the effort decomposition, and what each assumes."""
+    """Re-analyses by table, the effort decomposition, and printed figures that do not fit together."""
 
-    summaries: dict[str, pd.DataFrame]
-    effort: pd.DataFrame
-    notes: dict[str, list[str]]
+    tables: dict[str, Reanalysis]
+    effort: EffortDecomposition
+    findings: pd.DataFrame
 
-
-def units(context: Context) -> list[Unit]:
-    """The re-analysis, computed once; it depends on no synthetic data and on no scale."""
-    return [
-        Unit(
-            name="published tables re-analysed",
-            key=_key(context),
-            cost=5.0,
-            write=lambda folder: _write(folder, seed=context.seed),
-        )
-    ]
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Every result as a table, by the name of its CSV file."""
+        found = {f"published_{name}": result.summary() for name, result in self.tables.items()}
+        return {**found, "published_effort": self.effort.summary(), "published_audit": self.findings}
 
 
-def result(context: Context) -> PublishedResults:
-    """The finished re-analysis."""
-    folder = folder_of(context.root, _key(context))
+def published_results(*, seed: int) -> PublishedResults:
+    """Posterior of every published effect; under a second, so nothing is kept from run to run.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the independent draws.
+
+    Examples
+    --------
+    >>> sorted(published_results(seed=1).frames())[:2]
+    ['published_2', 'published_3']
+    """
     return PublishedResults(
-        summaries={name: pd.read_csv(folder / f"reanalysis_{name}.csv") for name in TABLES},
-        effort=pd.read_csv(folder / "effort.csv"),
-        notes=read_json(folder / "notes.json"),
+        tables={name: reanalyze(name, seed=seed) for name in TABLES},
+        effort=decompose_effort(seed=seed),
+        findings=audit(agreeing=False),
     )
-
-
-def _key(context: Context) -> str:
-    return digest(what="published", code=code_digest(), seed=context.seed, tables=TABLES)
-
-
-def _write(folder: Path, *, seed: int) -> None:
-    notes = {}
-    for name in TABLES:
-        found = reanalyze(name, seed=seed)
-        found.summary().to_csv(folder / f"reanalysis_{name}.csv", index=False)
-        notes[name] = list(found.notes)
-    effort = decompose_effort(seed=seed)
-    effort.summary().to_csv(folder / "effort.csv", index=False)
-    notes["effort"] = list(effort.notes)
-    write_json(folder / "notes.json", notes)

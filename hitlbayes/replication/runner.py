@@ -11,10 +11,9 @@ import pandas as pd
 from rich.console import Console
 
 from hitlbayes.errors import SpecError
-from hitlbayes.replication import published_results
 from hitlbayes.replication.context import SEED, Context, twin_unit
 from hitlbayes.replication.did import TableResult
-from hitlbayes.replication.published_results import PublishedResults
+from hitlbayes.replication.published_results import PublishedResults, published_results
 from hitlbayes.replication.store import only_one
 from hitlbayes.replication.tables import PUBLISHED, TABLES, chosen
 from hitlbayes.replication.work import Unit, run_units
@@ -105,7 +104,7 @@ def replicate(
         work = _units(parts, context=context)
         done = run_units(work, root=context.root, console=console)
         tables = {name: TABLES[name].result(context) for name in parts if name != PUBLISHED}
-        published = published_results.result(context) if PUBLISHED in parts else None
+        published = published_results(seed=seed) if PUBLISHED in parts else None
         _write_tables(out / "tables", tables=tables, published=published)
         report = _write_report(out, tables=tables, published=published, context=context, started=started)
     return Replication(
@@ -121,10 +120,8 @@ def replicate(
 
 
 def _units(parts: Sequence[str], *, context: Context) -> list[Unit]:
-    work = published_results.units(context) if PUBLISHED in parts else []
     tables = [name for name in parts if name != PUBLISHED]
-    if tables:
-        work = [*work, twin_unit(context)]
+    work = [twin_unit(context)] if tables else []
     for name in tables:
         work += TABLES[name].units(context)
     return work
@@ -136,8 +133,7 @@ def _write_tables(
     folder.mkdir(parents=True, exist_ok=True)
     frames: dict[str, pd.DataFrame] = {f"table_{name}": table.frame for name, table in tables.items()}
     if published is not None:
-        frames |= {f"published_{name}": frame for name, frame in published.summaries.items()}
-        frames["published_effort"] = published.effort
+        frames |= published.frames()
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
 

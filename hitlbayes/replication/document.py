@@ -1,0 +1,255 @@
+"""The report of a replication: published numbers first, then each table on the synthetic twin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from markupsafe import Markup
+
+from hitlbayes.published import plot_decomposition, plot_shrinkage
+from hitlbayes.replication.context import Context, workers_of
+from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.published_results import PublishedResults
+from hitlbayes.report.blocks import details, figure, table, text
+from hitlbayes.report.html import Section, document
+from hitlbayes.report.plots import plot_effects
+from hitlbayes.report.tables import effects_table
+from hitlbayes.report.verdict import Verdict, rows_verdict
+from hitlbayes.report.wording import bracket, number, outcome_label, scope_label
+from hitlbayes.versions import versions
+
+TITLE = "Human-in-the-loop AI in customer service: a field experiment, re-analysed and simulated"
+HEADLINE_TABLES = ("2", "3", "4")
+STUDY = (
+    "The study is Wang, Zhu, Feng, Lu and Jia (2026): 647 customer service workers, 302 of whom supervised "
+    "an agentic AI from 15 to 31 August 2024. Its chats are confidential. Published numbers are real and are "
+    "re-analysed as printed; everything else is estimated on synthetic chats whose effects are known."
+)
+LIKE_FOR_LIKE = (
+    "Like for like with the paper, on its own scale: two-way fixed effects on worker-period means with the "
+    "lagged controls, published and on the synthetic chats; and the same likelihood with priors (faithful), "
+    "where fitted."
+)
+
+
+def replication_document(
+    *,
+    tables: Mapping[str, TableResult],
+    published: PublishedResults | None,
+    context: Context,
+    seconds: float,
+) -> str:
+    """The report as one HTML page.
+
+    Parameters
+    ----------
+    tables : mapping of str to TableResult
+        Finished tables by name.
+    published : PublishedResults or None
+        The re-analysis of the published tables.
+    context : Context
+        Seed and scale of the run.
+    seconds : float
+        Wall time of the run so far.
+    """
+    sections = [*(_published_sections(published) if published else []), *map(_section, tables.values())]
+    sections.append(_computation(tables, context=context))
+    return document(
+        sections,
+        title=TITLE,
+        subtitle=_subtitle(tables, context=context),
+        verdict=_verdict(tables),
+        sources=["published", *(["synthetic"] if tables else [])],
+        lead=_lead(tables, published=published),
+        facts={
+            "workers": str(workers_of(context)),
+            "seed": str(context.seed),
+            "this run": f"{number(seconds, places=0)} s",
+            "hitlbayes": versions()["hitlbayes"],
+        },
+    )
+
+
+def _effects(tables: Mapping[str, TableResult], names: tuple[str, ...] | None = None) -> pd.DataFrame | None:
+    frames = [
+        result.effects.assign(label=[f"{label} (Table {name})" for label in result.effects["label"]])
+        for name, result in tables.items()
+        if result.effects is not None and (names is None or name in names)
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def _subtitle(tables: Mapping[str, TableResult], *, context: Context) -> str:
+    if not tables:
+        return "Published effects and what they imply once their uncertainty is taken seriously."
+    size = "full size" if context.scale == 1 else f"{workers_of(context)} of 647 workers"
+    return (
+        "Average effects of the AI on treated workers' chats: as published, and by Bayesian and frequentist "
+        f"difference-in-differences on a synthetic twin ({size}) whose true effects are known."
+    )
+
+
+def _verdict(tables: Mapping[str, TableResult]) -> Verdict:
+    effects = _effects(tables)
+    failed = tuple(name for result in tables.values() for name in result.failed)
+    if effects is None:
+        return Verdict(
+            ok=True, headline="No fit was sampled here: the draws shown are exact and independent."
+        )
+    if not failed:
+        return rows_verdict(effects)
+    return Verdict(
+        ok=False,
+        headline=f"{len(failed)} fits FAILED their checks: do not rely on their numbers.",
+        details=(*failed, *(f"{row.label}: {row.problems}" for row in effects[~effects["ok"]].itertuples())),
+    )
+
+
+def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | None) -> list[Markup]:
+    blocks = [text(sentence) for sentence in ([_published_sentence(published)] if published else [])]
+    effects = _effects(tables, HEADLINE_TABLES)
+    effects = _effects(tables) if effects is None else effects
+    if effects is not None:
+        blocks.append(table(effects_table(effects, title="Published, and estimated on the synthetic twin")))
+    elif published is not None:
+        blocks.append(_figure_by_type(published))
+    return [*blocks, text(STUDY)]
+
+
+def _published_sentence(published: PublishedResults) -> str:
+    """The published direct effects in a sentence, as real numbers with their intervals."""
+    rows = (
+        published.tables["3"]
+        .summary()
+        .query("quantity in ('effect', 'percent')")
+        .set_index(["quantity", "outcome"])
+    )
+    parts = []
+    for key, factor, places, units in (
+        (("percent", "log_duration"), 1.0, 1, "%"),
+        (("effect", "retrial"), 100.0, 1, " percentage points"),
+        (("effect", "rating"), 1.0, 2, " rating points"),
+    ):
+        row = rows.loc[key]
+        interval = bracket(factor * row["lower"], factor * row["upper"], places=places)
+        name = outcome_label(key[1])
+        parts.append(f"{name} {number(factor * row['mean'], places=places)}{units} {interval}")
+    return (
+        "Published (real), on AI-eligible chats, posterior mean and 95% interval: " + "; ".join(parts) + "."
+    )
+
+
+def _figure_by_type(published: PublishedResults) -> Markup:
+    return figure(
+        plot_shrinkage(published.tables["5"]),
+        caption="Published effects on AI-eligible chats by escalation type (Table 5), as printed with 95% "
+        "confidence intervals, and partially pooled with 95% equal-tailed intervals.",
+    )
+
+
+def _published_sections(published: PublishedResults) -> list[Section]:
+    five = published.tables["5"].summary()
+    shown = ["outcome", "group", "units", "estimate", "se", "mean", "lower", "upper", "prob_positive"]
+    contrasts = five[five["quantity"] == "contrast"][[*shown, "threshold", "prob_above", "prob_below"]]
+    effects = [result.summary().assign(table=name) for name, result in published.tables.items()]
+    every = pd.concat([frame[frame["quantity"] == "effect"] for frame in effects])[["table", *shown]]
+    findings = published.findings[["what", "where", "printed", "implied", "verdict", "note"]]
+    return [
+        Section(
+            "Published effects by escalation type, re-analysed",
+            (
+                _figure_by_type(published),
+                text("Assumed: " + "; ".join(published.tables["5"].notes) + "."),
+                table(contrasts, caption="Contrasts between types: as printed, and from the posterior"),
+                details("Every published effect", table(every)),
+            ),
+            source="published",
+        ),
+        Section(
+            "Effort after a takeover: how much of the fall in the human share is arithmetic",
+            (
+                text(_effort_sentence(published.effort.summary())),
+                figure(
+                    plot_decomposition(published.effort),
+                    caption="The gap in the human share of rounds to technical takeovers, split into the "
+                    "part that AI rounds bring and the part that human rounds bring (Table 6).",
+                ),
+                details("All quantities", table(published.effort.summary())),
+            ),
+            source="published",
+        ),
+        Section(
+            "Printed figures that do not fit together",
+            (details(f"{len(findings)} comparisons", table(findings)),),
+            source="published",
+        ),
+    ]
+
+
+def _effort_sentence(effort: pd.DataFrame) -> str:
+    rows = effort[effort["group"] == "emotional"].set_index("quantity")
+    share, implied, fraction = (rows.loc[name] for name in ("human_share", "share_if_ai", "fraction_ai"))
+    return (
+        f"In emotional takeovers workers had {number(share['mean'], places=3)} of the rounds. With technical "
+        f"takeovers' human rounds and the AI rounds of emotional ones the share would be "
+        f"{number(implied['mean'], places=3)} {bracket(implied['lower'], implied['upper'], places=3)}: "
+        f"{number(100 * fraction['mean'], places=0)} % "
+        f"{bracket(100 * fraction['lower'], 100 * fraction['upper'], places=0)} of the gap to technical "
+        "takeovers comes from how long the AI kept the chat, not from what the worker did."
+    )
+
+
+def _section(result: TableResult) -> Section:
+    heading = f"Table {result.table}. {result.title}"
+    blocks = [text(f"{result.question}.")]
+    if result.note:
+        blocks.append(text(result.note))
+    if result.effects is None:
+        blocks.append(table(result.frame.drop(columns="synthetic"), places=2))
+        return Section(heading, tuple(blocks), source="synthetic")
+    blocks.append(figure(plot_effects(result.effects)))
+    blocks.append(table(effects_table(result.effects)))
+    blocks.append(table(_like_for_like(result.frame), caption=LIKE_FOR_LIKE, places=3))
+    return Section(heading, tuple(blocks), source="synthetic")
+
+
+def _like_for_like(frame: pd.DataFrame) -> pd.DataFrame:
+    names = {
+        "published_estimate": "published",
+        "published_se": "SE",
+        "published_n": "cells",
+        "published_r2": "R²",
+        "twin_estimate": "twin",
+        "twin_se": "twin SE",
+        "twin_n": "twin cells",
+        "twin_r2": "twin R²",
+    }
+    label = [
+        f"{outcome_label(row.outcome)}, {scope_label(row.scope)}"
+        for row in frame[["outcome", "scope"]].itertuples()
+    ]
+    shown = frame[list(names)].rename(columns=names)
+    shown.insert(0, "effect", label)
+    if "faithful_mean" in frame:
+        places = 3
+        shown["faithful"] = [
+            f"{number(row.faithful_mean, places=places)} "
+            f"{bracket(row.faithful_lower, row.faithful_upper, places=places)} {row.units}"
+            for row in frame.itertuples()
+        ]
+    return shown
+
+
+def _computation(tables: Mapping[str, TableResult], *, context: Context) -> Section:
+    found = pd.DataFrame(versions().items(), columns=["component", "version"])
+    blocks = [text(f"Seed {context.seed} for the synthetic chats and for every fit."), table(found)]
+    frames = [
+        result.frame.assign(table=name) for name, result in tables.items() if result.effects is not None
+    ]
+    if frames:
+        names = ["table", "scope", "outcome", "posterior_sampler", "posterior_seconds", "posterior_attempts"]
+        names += ["posterior_r_hat", "posterior_ess_bulk", "posterior_divergences", "cells", "chats"]
+        fits = pd.concat(frames, ignore_index=True)[names]
+        blocks.insert(1, table(fits.rename(columns=lambda name: name.removeprefix("posterior_")), places=3))
+    return Section("Checks, versions, seeds and timing", tuple(blocks), collapsed=True)
