@@ -1,0 +1,160 @@
+"""A chat log, checked: `read_chats` and the `Chats` that it returns."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from hitlbayes.chatlog.check import Column, check_arms, check_rows, check_unique, require
+from hitlbayes.chatlog.frame import Chats
+from hitlbayes.chatlog.schema import DERIVED, REQUIRED, Variable, convert, pandera_schema, store, variables
+from hitlbayes.chatlog.source import open_source
+from hitlbayes.chatlog.times import check_zone, local
+from hitlbayes.errors import SchemaError, SpecError
+
+# Below this many chats DuckDB runs on one thread: floating-point sums then come out bit for bit the same every time.
+SERIAL_ROWS = 2_000_000
+
+
+def read_chats(
+    source: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    tz: str | None = None,
+    start: str | dt.date | None = None,
+    outcome: str | Sequence[str] | None = None,
+    synthetic: bool = False,
+    ratings: int = 5,
+) -> Chats:
+    """A chat log with one row per chat, checked against the schema and left where it is.
+
+    Parameters
+    ----------
+    source : path, glob, list of paths, pandas, polars or Arrow table, ibis table
+        Parquet or CSV files, or a table. Nothing is copied into pandas. NaN counts as missing.
+    columns : mapping, optional
+        Canonical name -> your name, for instance ``{"worker_id": "agent", "start_time": "opened_at"}``.
+    tz : str, optional
+        The experiment's IANA time zone, in which days are cut. Required where timestamps are aware; naive ones are
+        taken as local time already.
+    start : date or str, optional
+        The first treated day; required where there is no ``post`` column, and compared with it where there is one.
+    outcome : str or sequence of str, optional
+        Outcomes whose columns must be present.
+    synthetic : bool
+        Whether the log is simulated; every result derived from it is then labelled so.
+    ratings : int
+        The highest rating; ratings are whole numbers from 1.
+
+    Returns
+    -------
+    Chats
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, or a value breaks its rule; the message has the count and the first offending rows.
+    DesignError
+        A worker has chats in both arms.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({
+    ...     "agent": ["a", "a", "b", "b"], "treated": [1, 1, 0, 0], "duration": [300.0, 200.0, 310.0, 290.0],
+    ...     "start_time": pd.to_datetime(["2024-08-14 09:00", "2024-08-15 09:00"] * 2),
+    ... })
+    >>> chats = read_chats(log, columns={"worker_id": "agent"}, start="2024-08-15")
+    >>> chats.n
+    4
+    """
+    check_zone(tz)
+    known, mapped, wanted = variables(ratings=ratings), _mapping(columns, ratings=ratings), _outcomes(outcome)
+    table, owned = open_source(source, text={mapped.get(name, name) for name in known})
+    require([*REQUIRED, *wanted, *mapped], columns=table.columns, mapped=mapped)
+    if "post" not in mapped and "post" not in table.columns and start is None:
+        raise SchemaError(
+            "there is no 'post' column and start is not given.\n  expected: which chats came after the start\n"
+            "  to do: pass start=, the first treated day, for instance start='2024-08-15', or map a 0/1 column to post."
+        )
+    under = _columns(table, known=known, mapped=mapped, tz=tz)
+    required = [*REQUIRED, *(["post"] if "post" in under else [])]
+    rows, observed = check_rows(table, columns=under, required=required, numbered=owned)
+    _check_start(start)
+    clean = _canonical(table, under=under, start=start)
+    pandera_check(clean, ratings=ratings)
+    if owned and rows <= SERIAL_ROWS:
+        table.get_backend().raw_sql("SET threads = 1")
+    if "chat_id" in under:
+        check_unique(clean, key="chat_id")
+    workers = check_arms(clean)
+    return Chats(clean, rows, tz, pd.Timestamp(start) if start else None, synthetic, ratings, workers, observed)
+
+
+def _mapping(columns: Mapping[str, str] | None, *, ratings: int) -> dict[str, str]:
+    known = variables(ratings=ratings)
+    for name in columns or {}:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SpecError(
+                f"columns= names {name!r}, which is not a canonical column.{hint}\n"
+                f"  expected: canonical name -> your name, with names from {', '.join(known)}."
+            )
+    return dict(columns or {})
+
+
+def _outcomes(outcome: str | Sequence[str] | None) -> list[str]:
+    names = [outcome] if isinstance(outcome, str) else list(outcome or [])
+    return [DERIVED[name][0] if name in DERIVED else name for name in names]
+
+
+def _columns(
+    table: ir.Table, *, known: Mapping[str, Variable], mapped: Mapping[str, str], tz: str | None
+) -> dict[str, Column]:
+    under = {}
+    for name, variable in known.items():
+        source = mapped.get(name, name)
+        if source not in table.columns:
+            continue
+        raw = table[source]
+        value = local(raw, tz=tz) if variable.kind == "time" else convert(raw, variable, name=name)
+        under[name] = Column(raw, value, variable, source)
+    return under
+
+
+def _check_start(start: str | dt.date | None) -> None:
+    try:
+        stamp = pd.Timestamp(start) if start is not None else None
+    except ValueError as error:
+        raise SpecError(f"start={start!r} is not a date.\n  expected: for instance '2024-08-15'.") from error
+    if stamp is not None and stamp.tzinfo is not None:
+        raise SpecError(f"start={start!r} has a time zone.\n  expected: a day in the experiment's own zone.")
+
+
+def _canonical(table: ir.Table, *, under: Mapping[str, Column], start: str | dt.date | None) -> ir.Table:
+    """Canonical columns in their stored types, then the user's other columns as they are."""
+    held = {name: store(column.value, column.variable) for name, column in under.items()}
+    if "post" not in held:
+        held["post"] = (under["start_time"].value >= pd.Timestamp(start).to_pydatetime()).cast("int8")
+    taken = {column.source for column in under.values()}
+    others = {name: table[name] for name in table.columns if name not in taken and name not in held}
+    return table.select(**held, **others)
+
+
+def pandera_check(table: ir.Table, *, ratings: int) -> None:
+    """Presence and types of the canonical columns, by pandera; it reads them off the schema and asks no query."""
+    from pandera.config import ValidationDepth, config_context
+    from pandera.errors import SchemaError as PanderaError
+    from pandera.errors import SchemaErrors as PanderaErrors
+
+    try:
+        with config_context(validation_depth=ValidationDepth.SCHEMA_ONLY):
+            pandera_schema(table.columns, ratings=ratings).validate(table)
+    except (PanderaError, PanderaErrors) as error:
+        raise SchemaError(f"the chat log breaks the schema: {error}") from error
