@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 from markupsafe import Markup
 
-from hitlbayes.published import plot_decomposition, plot_shrinkage
 from hitlbayes.replication.context import Context, workers_of
 from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
 from hitlbayes.replication.published_results import PublishedResults
-from hitlbayes.report.blocks import details, figure, table, text
+from hitlbayes.report.blocks import figure, table, text
 from hitlbayes.report.html import Section, document
 from hitlbayes.report.plots import plot_effects
 from hitlbayes.report.tables import effects_table
@@ -53,7 +53,7 @@ def replication_document(
     seconds : float
         Wall time of the run so far.
     """
-    sections = [*(_published_sections(published) if published else []), *map(_section, tables.values())]
+    sections = [*(published_sections(published) if published else []), *map(_section, tables.values())]
     sections.append(_computation(tables, context=context))
     return document(
         sections,
@@ -107,97 +107,14 @@ def _verdict(tables: Mapping[str, TableResult]) -> Verdict:
 
 
 def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | None) -> list[Markup]:
-    blocks = [text(sentence) for sentence in ([_published_sentence(published)] if published else [])]
+    blocks = [text(sentence) for sentence in ([published_sentence(published)] if published else [])]
     effects = _effects(tables, HEADLINE_TABLES)
     effects = _effects(tables) if effects is None else effects
     if effects is not None:
         blocks.append(table(effects_table(effects, title="Published, and estimated on the synthetic twin")))
     elif published is not None:
-        blocks.append(_figure_by_type(published))
+        blocks.append(figure_by_type(published))
     return [*blocks, text(STUDY)]
-
-
-def _published_sentence(published: PublishedResults) -> str:
-    """The published direct effects in a sentence, as real numbers with their intervals."""
-    rows = (
-        published.tables["3"]
-        .summary()
-        .query("quantity in ('effect', 'percent')")
-        .set_index(["quantity", "outcome"])
-    )
-    parts = []
-    for key, factor, places, units in (
-        (("percent", "log_duration"), 1.0, 1, "%"),
-        (("effect", "retrial"), 100.0, 1, " percentage points"),
-        (("effect", "rating"), 1.0, 2, " rating points"),
-    ):
-        row = rows.loc[key]
-        interval = bracket(factor * row["lower"], factor * row["upper"], places=places)
-        name = outcome_label(key[1])
-        parts.append(f"{name} {number(factor * row['mean'], places=places)}{units} {interval}")
-    return (
-        "Published (real), on AI-eligible chats, posterior mean and 95% interval: " + "; ".join(parts) + "."
-    )
-
-
-def _figure_by_type(published: PublishedResults) -> Markup:
-    return figure(
-        plot_shrinkage(published.tables["5"]),
-        caption="Published effects on AI-eligible chats by escalation type (Table 5), as printed with 95% "
-        "confidence intervals, and partially pooled with 95% equal-tailed intervals.",
-    )
-
-
-def _published_sections(published: PublishedResults) -> list[Section]:
-    five = published.tables["5"].summary()
-    shown = ["outcome", "group", "units", "estimate", "se", "mean", "lower", "upper", "prob_positive"]
-    contrasts = five[five["quantity"] == "contrast"][[*shown, "threshold", "prob_above", "prob_below"]]
-    effects = [result.summary().assign(table=name) for name, result in published.tables.items()]
-    every = pd.concat([frame[frame["quantity"] == "effect"] for frame in effects])[["table", *shown]]
-    findings = published.findings[["what", "where", "printed", "implied", "verdict", "note"]]
-    return [
-        Section(
-            "Published effects by escalation type, re-analysed",
-            (
-                _figure_by_type(published),
-                text("Assumed: " + "; ".join(published.tables["5"].notes) + "."),
-                table(contrasts, caption="Contrasts between types: as printed, and from the posterior"),
-                details("Every published effect", table(every)),
-            ),
-            source="published",
-        ),
-        Section(
-            "Effort after a takeover: how much of the fall in the human share is arithmetic",
-            (
-                text(_effort_sentence(published.effort.summary())),
-                figure(
-                    plot_decomposition(published.effort),
-                    caption="The gap in the human share of rounds to technical takeovers, split into the "
-                    "part that AI rounds bring and the part that human rounds bring (Table 6).",
-                ),
-                details("All quantities", table(published.effort.summary())),
-            ),
-            source="published",
-        ),
-        Section(
-            "Printed figures that do not fit together",
-            (details(f"{len(findings)} comparisons", table(findings)),),
-            source="published",
-        ),
-    ]
-
-
-def _effort_sentence(effort: pd.DataFrame) -> str:
-    rows = effort[effort["group"] == "emotional"].set_index("quantity")
-    share, implied, fraction = (rows.loc[name] for name in ("human_share", "share_if_ai", "fraction_ai"))
-    return (
-        f"In emotional takeovers workers had {number(share['mean'], places=3)} of the rounds. With technical "
-        f"takeovers' human rounds and the AI rounds of emotional ones the share would be "
-        f"{number(implied['mean'], places=3)} {bracket(implied['lower'], implied['upper'], places=3)}: "
-        f"{number(100 * fraction['mean'], places=0)} % "
-        f"{bracket(100 * fraction['lower'], 100 * fraction['upper'], places=0)} of the gap to technical "
-        "takeovers comes from how long the AI kept the chat, not from what the worker did."
-    )
 
 
 def _section(result: TableResult) -> Section:

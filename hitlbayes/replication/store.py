@@ -18,7 +18,14 @@ from hitlbayes.versions import versions
 
 _PACKAGE = Path(errors.__file__).parent
 # What only displays results; a change there does not change a number.
-_DISPLAY = ("report", "cli.py")
+_DISPLAY = (
+    "report/",
+    "cli.py",
+    "replication/document",
+    "replication/runner.py",
+    "replication/commands.py",
+    "replication/work.py",
+)
 _PARTIAL = ".partial"
 
 
@@ -51,10 +58,9 @@ def file_digest(path: Path) -> str:
 def code_digest() -> str:
     """Twelve hexadecimal digits of the sources that compute and of the versions that they run on."""
     parts = {
-        str(path.relative_to(_PACKAGE)): file_digest(path)
-        for path in sorted(_PACKAGE.rglob("*"))
-        if path.suffix in (".py", ".toml", ".csv", ".json")
-        and path.relative_to(_PACKAGE).parts[0] not in _DISPLAY
+        name: file_digest(_PACKAGE / name)
+        for name in sorted(path.relative_to(_PACKAGE).as_posix() for path in _PACKAGE.rglob("*.*"))
+        if name.endswith((".py", ".toml", ".csv", ".json")) and not name.startswith(_DISPLAY)
     }
     # The number of cores changes how long a result takes, not what it is.
     found = {name: value for name, value in versions().items() if name != "cores"}
