@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from hitlbayes.errors import SpecError
 from hitlbayes.report.tables import plain_table
 
+LINE = 0.16  # inches of a line of a figure's caption
+
 
 def text(words: str) -> Markup:
     """Paragraphs, separated by blank lines; everything is escaped.
@@ -39,8 +41,14 @@ def table(content: GT | pd.DataFrame, *, caption: str = "", places: int = 3) -> 
     places : int
         Decimal places of a frame's floating-point columns.
     """
-    inner = content.as_raw_html() if isinstance(content, GT) else plain_table(content, places=places, caption=caption)
-    return Markup('<div class="scroll" tabindex="0" role="region" aria-label="table">{}</div>').format(Markup(inner))
+    inner = (
+        content.as_raw_html()
+        if isinstance(content, GT)
+        else plain_table(content, places=places, caption=caption)
+    )
+    return Markup('<div class="scroll" tabindex="0" role="region" aria-label="table">{}</div>').format(
+        Markup(inner)
+    )
 
 
 def figure(picture: Figure, *, caption: str | None = None) -> Markup:
@@ -85,15 +93,18 @@ def _safe(block: Markup | str) -> Markup:
 
 def _svg(picture: Figure) -> bytes:
     label = picture._supxlabel if getattr(picture, "caption", "") else None
+    width, height = picture.get_size_inches()
     buffer = BytesIO()
     try:
         if label is not None:  # the caption is text in the page, which wraps and can be searched
             label.set_visible(False)
             label.set_in_layout(False)
+            picture.set_size_inches(width, height - LINE * (label.get_text().count("\n") + 1))
         with matplotlib.rc_context({"svg.hashsalt": "hitlbayes", "svg.fonttype": "path"}):
             picture.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
     finally:
         if label is not None:
             label.set_visible(True)
             label.set_in_layout(True)
+            picture.set_size_inches(width, height)
     return buffer.getvalue()

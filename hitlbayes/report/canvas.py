@@ -103,15 +103,35 @@ def finish(figure: Figure, *, caption: str, synthetic: bool, ok: bool, title: st
     figure.caption = caption
     labels = stamp(synthetic=synthetic, ok=ok)
     if title or labels:
-        figure.suptitle(textwrap.fill(title, 58) or " ", x=0.012, ha="left", fontsize=10.5, fontweight="bold", color=INK)
+        figure.suptitle(
+            textwrap.fill(title, _title_characters(figure, labels)) or " ",
+            x=0.012,
+            ha="left",
+            fontsize=10.5,
+            fontweight="bold",
+            color=INK,
+        )
     if labels:
         style = {"boxstyle": "square,pad=0.35", "facecolor": "#FFF4E0", "edgecolor": VERMILLION, "lw": 0.8}
         figure.text(
-            0.988, 0.985, labels, ha="right", va="top", fontsize=7.5, fontweight="bold", color="#8A3B00", bbox=style
+            0.988,
+            0.985,
+            labels,
+            ha="right",
+            va="top",
+            fontsize=7.5,
+            fontweight="bold",
+            color="#8A3B00",
+            bbox=style,
         )
     characters = int(figure.get_figwidth() * 72 / (8 * 0.53))
     figure.supxlabel(textwrap.fill(caption, characters), x=0.012, ha="left", fontsize=8, color="#444444")
     return figure
+
+
+def _title_characters(figure: Figure, labels: str) -> int:
+    room = figure.get_figwidth() - 0.3 - 0.075 * len(labels)  # inches beside the label
+    return max(20, int(room / 0.085))
 
 
 def stamp(*, synthetic: bool, ok: bool) -> str:

@@ -20,11 +20,11 @@ from hitlbayes.report.wording import number, subject
 from hitlbayes.versions import versions
 
 METHOD = (
-    "The effect is the average, over treated cells after the start, of the difference between the expected outcome "
-    "with and without treatment, computed from every draw of the posterior on the outcome's own scale. It rests on "
-    "parallel trends on the scale of the model's link: without treatment, both arms would have moved alike. The "
-    "frequentist twin is two-way fixed effects on unit-period means with standard errors clustered by unit; it "
-    "weights unit-periods equally, the posterior by what its row says."
+    "The effect is the average, over treated cells after the start, of the difference between the expected "
+    "outcome with and without treatment, computed from every draw of the posterior on the outcome's own "
+    "scale. It rests on parallel trends on the scale of the model's link: without treatment, both arms would "
+    "have moved alike. The frequentist twin is two-way fixed effects on unit-period means with standard "
+    "errors clustered by unit; it weights unit-periods equally, the posterior by what its row says."
 )
 
 
@@ -92,7 +92,9 @@ def report_page(
 
 
 def _sections(fit: FitLike) -> list[Section]:
-    weights = compare([effect_row(fit, weight=weight, label=f"weighted by {weight}") for weight in ("chat", "cell")])
+    weights = compare(
+        [effect_row(fit, weight=weight, label=f"weighted by {weight}") for weight in ("chat", "cell")]
+    )
     sections = [Section("What was estimated", (text(METHOD), table(_weights(weights))))]
     if "att_probability" in fit.effects():
         sections.append(Section("Probability of each category", (figure(plot_categories(fit)),)))

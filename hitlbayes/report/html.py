@@ -1,4 +1,4 @@
-"""One self-contained HTML page: what was estimated, the effects, whether to trust them, and the rest below."""
+"""One self-contained HTML page: what was estimated, the effects, whether to trust them, and the rest."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def document(
     >>> page = document(
     ...     [], title="Ratings", subtitle="Effect", verdict=Verdict(True, "Passed."), sources=["synthetic"]
     ... )
-    >>> "Synthetic data" in page and "http" not in page
+    >>> "Synthetic data" in page and "://" not in page
     True
     """
     _check_sources(sections, sources)
@@ -116,7 +116,9 @@ def _check_sources(sections: Sequence[Section], sources: Sequence[Source]) -> No
         raise SpecError(f"sources must be some of {list(SOURCES)}; found {unknown or 'none'}.")
     unlabelled = sorted({section.source for section in sections if section.source} - set(sources))
     if unlabelled:
-        raise SpecError(f"sections use {unlabelled} that the page's sources do not name; add them to sources=.")
+        raise SpecError(
+            f"sections use {unlabelled} that the page's sources do not name; add them to sources=."
+        )
 
 
 def _slug(title: str) -> str:

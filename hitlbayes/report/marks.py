@@ -37,7 +37,9 @@ ENDS = {
 }
 
 
-def draw_mark(ax: Axes, name: str, *, at: float, y: float, lower: float = np.nan, upper: float = np.nan) -> None:
+def draw_mark(
+    ax: Axes, name: str, *, at: float, y: float, lower: float = np.nan, upper: float = np.nan
+) -> None:
     """One estimate at height `y`, with its interval where it has one; nothing where `at` is missing."""
     if not np.isfinite(at):
         return

@@ -1,4 +1,4 @@
-"""Plots of whether draws can be trusted: r_hat and effective sizes of every term, ranks of the effect by chain."""
+"""Plot of whether draws can be trusted: r_hat and effective sizes of terms, ranks of the effect by chain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import binom, rankdata
 
 from hitlbayes.report import canvas
+from hitlbayes.report.draws import draws_of
 from hitlbayes.report.protocol import FitLike
 from hitlbayes.report.verdict import worst_values
-from hitlbayes.report.wording import draws_of, subject
+from hitlbayes.report.wording import subject
 
 R_HAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, doi:10.1214/20-BA1221
 TERMS = 24  # more terms than this and only the worst are drawn
@@ -93,7 +94,7 @@ def worst_terms(tidy: pd.DataFrame, *, limit: int = TERMS) -> pd.DataFrame:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"term": ["a", "b"], "r_hat": 1.0, "ess_bulk": [900, 500], "ess_tail": [800, 900]})
+    >>> frame = pd.DataFrame({"term": ["a", "b"], "ess_bulk": [900, 500], "ess_tail": [800, 900]})
     >>> worst_terms(frame, limit=1)["term"].tolist()
     ['b']
     """
@@ -108,7 +109,11 @@ def checks_caption(fit: FitLike, *, counts: NDArray[np.int64], draws: int) -> st
     check = fit.check()
     verdict = "All checks passed" if check.ok else "CHECKS FAILED (" + "; ".join(check.problems) + ")"
     shown, total = min(len(fit.tidy()), TERMS), len(fit.tidy())
-    terms = f"{total} terms" if shown == total else f"the {shown} of {total} terms with the smallest effective sizes"
+    terms = (
+        f"{total} terms"
+        if shown == total
+        else f"the {shown} of {total} terms with the smallest effective sizes"
+    )
     text = f"{verdict}: {worst_values(check)}. Shown: {terms}; dashed lines at {R_HAT} and {ESS}."
     if len(counts) < 2:
         return f"{text} One chain only, so chains cannot be compared."
@@ -126,7 +131,9 @@ def _r_hat(ax: Axes, terms: pd.DataFrame) -> None:
     ax.axvline(R_HAT, color=canvas.VERMILLION, lw=1, ls=(0, (5, 2)))
     ax.set_yticks(rows, terms["term"].astype(str).tolist(), fontsize=7.5)
     ax.set_ylim(len(terms) - 0.4, -0.6)
-    ax.set_xlim(0.999, max(R_HAT + 0.002, float(np.nanmax(terms["r_hat"].to_numpy(float), initial=1.0)) + 0.002))
+    ax.set_xlim(
+        0.999, max(R_HAT + 0.002, float(np.nanmax(terms["r_hat"].to_numpy(float), initial=1.0)) + 0.002)
+    )
     ax.grid(axis="y", color="#E6E6E6", lw=0.5)
     ax.set_xlabel("r_hat")
 

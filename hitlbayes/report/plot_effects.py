@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
 from hitlbayes.report import canvas
+from hitlbayes.report.draws import draws_of, sign_phrase
 from hitlbayes.report.marks import ENDS, MARKS, draw_mark, legend_marks
 from hitlbayes.report.protocol import FitLike
 from hitlbayes.report.rows import EffectRow, checked, effect_row
-from hitlbayes.report.wording import decimals, draws_of, number, outcome_label, sign_phrase
+from hitlbayes.report.wording import decimals, number, outcome_label
 
 BELOW = {"twin": -0.24, "published": -0.46}  # heights under the density, whose peak is at 1
 OFFSETS = {"mean": 0.0, "twin": 0.25, "published": 0.46}  # a forest's rows are 1 apart
@@ -51,7 +52,7 @@ def plot_effect(
     """
     row = effect_row(fit, truth=truth, published=published, weight=weight)
     draws = draws_of(fit.effects(weight=weight)["att"], what=f"the effect on {fit.outcome}")
-    figure, axes = canvas.axes_for(ax, height=3.9)
+    figure, axes = canvas.axes_for(ax, height=3.6)
     _density(axes, draws)
     draw_mark(axes, "mean", at=row.mean, y=0, lower=row.lower, upper=row.upper)
     shown = {"posterior": 0.0}

@@ -7,12 +7,22 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from hitlbayes.errors import SpecError
+from hitlbayes.report.plot_categories import plot_categories
 from hitlbayes.report.plot_checks import plot_checks
 from hitlbayes.report.plot_effects import plot_effect, plot_effects
-from hitlbayes.report.plot_groups import plot_categories, plot_periods, plot_workers
+from hitlbayes.report.plot_periods import plot_periods
+from hitlbayes.report.plot_workers import plot_workers
 from hitlbayes.report.protocol import FitLike
 
-__all__ = ["plot", "plot_categories", "plot_checks", "plot_effect", "plot_effects", "plot_periods", "plot_workers"]
+__all__ = [
+    "plot",
+    "plot_categories",
+    "plot_checks",
+    "plot_effect",
+    "plot_effects",
+    "plot_periods",
+    "plot_workers",
+]
 
 KINDS = {
     "effect": plot_effect,

@@ -29,7 +29,7 @@ class CheckLike(Protocol):
 
 
 class FrequentistLike(Protocol):
-    """The frequentist twin on the scale of unit-period means (log points where the outcome is a logarithm)."""
+    """The frequentist twin on the scale of unit-period means (log points where the outcome is a log)."""
 
     @property
     def estimate(self) -> float: ...

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.errors import SchemaError, SpecError
+from hitlbayes.report.draws import draws_of
 from hitlbayes.report.protocol import FitLike
-from hitlbayes.report.wording import draws_of, subject
+from hitlbayes.report.wording import subject
 
 PROB = 0.95  # the frequentist twin and the published estimates come with 95 % intervals
 NORMAL_975 = 1.959963984540054  # two-sided 95 % of a normal: published standard errors rest on 647 clusters
@@ -127,7 +128,9 @@ def effect_row(
         Where a published standard error is not positive, or a truth is given for data that are not synthetic.
     """
     if published is not None and not published[1] > 0:
-        raise SpecError(f"published must be (estimate, standard error > 0); the error given is {published[1]}.")
+        raise SpecError(
+            f"published must be (estimate, standard error > 0); the error given is {published[1]}."
+        )
     if truth is not None and not fit.synthetic:
         raise SpecError("truth was given for a fit to real data; only synthetic data have a known truth.")
     draws = draws_of(fit.effects(weight=weight)["att"], what=f"the effect on {fit.outcome}")
@@ -183,7 +186,9 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
     """
     missing = [column for column in COLUMNS if column not in rows.columns]
     if missing:
-        raise SchemaError(f"effects lack the columns {missing}; make them with compare([effect_row(fit), ...]).")
+        raise SchemaError(
+            f"effects lack the columns {missing}; make them with compare([effect_row(fit), ...])."
+        )
     if rows.empty:
         raise SchemaError("effects hold no row; make them with compare([effect_row(fit), ...]).")
     rows = rows.reset_index(drop=True)
@@ -199,7 +204,9 @@ def _flags(rows: pd.DataFrame, name: str) -> pd.Series:
     # bool("False") is True: text that came back from a CSV is compared, never cast.
     flags = rows[name].astype(str).map({"True": True, "False": False})
     if flags.isna().any():
-        raise SchemaError(f"{name} must be True or False; found {rows.loc[flags.isna(), name].unique().tolist()}.")
+        raise SchemaError(
+            f"{name} must be True or False; found {rows.loc[flags.isna(), name].unique().tolist()}."
+        )
     return flags.astype(bool)
 
 

@@ -6,10 +6,11 @@ from html import escape
 
 import numpy as np
 
+from hitlbayes.report.draws import draws_of, sign_phrase
 from hitlbayes.report.protocol import FitLike
 from hitlbayes.report.rows import EffectRow, effect_row
 from hitlbayes.report.verdict import fit_verdict
-from hitlbayes.report.wording import bracket, decimals, draws_of, number, outcome_label, scope_label, sign_phrase
+from hitlbayes.report.wording import bracket, decimals, number, outcome_label, scope_label
 
 SYNTHETIC = "Synthetic data: simulated from known effects; nothing here is a finding about real people."
 FAILED = "background:#fdecea;border-left:4px solid #b00020;padding:.4em .7em;color:#7a0016"
@@ -17,7 +18,7 @@ LABEL = "background:#fff4e0;border-left:4px solid #d55e00;padding:.25em .7em;col
 
 
 def headline(fit: FitLike, *, weight: str = "chat") -> str:
-    """The average effect on the treated in one sentence, with its interval and the share of draws on its side.
+    """The average effect on the treated in one sentence: mean, interval, share of draws on its side of zero.
 
     Parameters
     ----------
@@ -30,8 +31,8 @@ def headline(fit: FitLike, *, weight: str = "chat") -> str:
     where = f" in {scope_label(fit.scope)}" if fit.scope else ""
     low, high = (number(value, places=places) for value in (row.lower, row.upper))
     return (
-        f"Treatment changed {outcome_label(fit.outcome)}{where} by {number(row.mean, places=places)} {fit.units} "
-        f"on average among the treated (95% ETI {low} to {high}); {sign_phrase(draws)}."
+        f"Treatment changed {outcome_label(fit.outcome)}{where} by {number(row.mean, places=places)} "
+        f"{fit.units} on average among the treated (95% ETI {low} to {high}); {sign_phrase(draws)}."
     )
 
 
@@ -60,15 +61,15 @@ def summary_html(fit: FitLike) -> str:
     parts = []
     if not verdict.ok:
         problems = "".join(f"<li>{escape(problem)}</li>" for problem in verdict.details)
-        parts.append(f'<div style="{FAILED}"><strong>{escape(verdict.headline)}</strong><ul>{problems}</ul></div>')
+        parts.append(
+            f'<div style="{FAILED}"><strong>{escape(verdict.headline)}</strong><ul>{problems}</ul></div>'
+        )
     if fit.synthetic:
         parts.append(f'<div style="{LABEL}">{escape(SYNTHETIC)}</div>')
     parts.append(f"<p><strong>{escape(headline(fit))}</strong></p>")
-    cells = "".join(
-        f'<tr><td style="text-align:left">{escape(name)}</td><td>{escape(value)}</td><td>{escape(interval)}</td></tr>'
-        for name, value, interval in _values(row, places=decimals(row.sd))
-    )
-    parts.append(f"<table><tbody>{cells}</tbody></table>")
+    cells = [map(escape, cell) for cell in _values(row, places=decimals(row.sd))]
+    lines = "".join(f"<tr><td>{'</td><td>'.join(cell)}</td></tr>" for cell in cells)
+    parts.append(f"<table><tbody>{lines}</tbody></table>")
     if verdict.ok:
         parts.append(f"<p>{escape(verdict.headline)}</p>")
     parts.append(f'<p style="opacity:.7;font-size:.9em">{escape(computed(fit))}</p>')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from great_tables import GT, loc, style
@@ -13,20 +15,26 @@ from hitlbayes.report.verdict import rows_verdict
 from hitlbayes.report.wording import bracket, decimals, number
 
 HEADINGS = {
+    "printed": "As printed\n(SE)",
     "published": "Published\n[95% CI]",
     "twin": "Frequentist twin\n[95% CI]",
     "posterior": "Posterior mean\n[95% ETI]",
-    "positive": "Pr(effect > 0)",
+    "positive": "Pr(> 0)",
     "truth": "Truth\n(simulated)",
 }
+PRINTED = 3  # decimal places of the published tables
 NOTE = (
-    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. The published estimate and "
-    "the frequentist twin (two-way fixed effects, standard errors clustered by unit) average unit-period means; the "
-    "posterior effect is weighted by {weights}."
+    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. The published "
+    "estimate and the frequentist twin (two-way fixed effects, standard errors clustered by unit) average "
+    "unit-period means; the posterior effect is weighted by {weights}."
 )
-TWO_LINES = (
-    "td.gt_row {white-space: pre-line; font-size: 12px; color: #555; font-variant-numeric: tabular-nums;}"
-    " td.gt_row::first-line {font-size: 14px; color: #111;} td.gt_row, th.gt_col_heading {vertical-align: top;} th {white-space: pre-line;}"
+LABEL = 44  # characters of a row's name before it wraps
+CSS = (
+    "td.gt_row {white-space: pre; vertical-align: top; font-size: 12px; color: #555;"
+    " font-variant-numeric: tabular-nums;}",
+    "td.gt_row::first-line {font-size: 14px; color: #111;}",
+    "th.gt_col_heading {white-space: pre; vertical-align: bottom;}",
+    ".gt_subtitle {color: #8a3b00; font-weight: 600; letter-spacing: .04em;}",
 )
 
 
@@ -43,9 +51,9 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `effect`, `units`, then those of `published`, `twin`, `posterior`, `positive`, `truth` that any row has.
-        A second line in a cell is the interval; a third, for published estimates in other units, the estimate
-        and standard error as printed.
+        `effect`, `units`, then those of `printed`, `published`, `twin`, `posterior`, `positive`, `truth` that
+        any row has. `printed` is the estimate with its standard error as the published table prints them, in
+        its own units; the second line of the other cells is the interval.
     """
     rows = checked(rows)
     text = pd.DataFrame([_text(row) for row in rows.to_dict("records")])
@@ -74,12 +82,16 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
     shown = side_by_side(rows)
     labels = stamp(synthetic=bool(rows["synthetic"].any()), ok=bool(rows["ok"].all()))
     # An id of its own content: great-tables draws a random one, and reports should not differ between runs.
-    table = GT(shown, id=f"effects-{_digest(shown)}")
+    identity = f"effects-{_digest(shown)}"
+    table = GT(shown.assign(effect=_with_units(shown, ok=rows["ok"])), id=identity)
     if title or labels:
         table = table.tab_header(title=title or "Average effects on the treated", subtitle=labels or None)
     table = (
-        table.cols_label({"effect": "Effect on", "units": "Units"} | {k: v for k, v in HEADINGS.items() if k in shown})
-        .cols_align("left", columns=["effect", "units"])
+        table.cols_hide("units")
+        .cols_label(
+            {"effect": "Effect on"} | {name: words for name, words in HEADINGS.items() if name in shown}
+        )
+        .cols_align("left", columns="effect")
         .cols_align("right", columns=[name for name in HEADINGS if name in shown])
         .tab_style(style.text(weight="bold"), loc.body(columns="posterior"))
     )
@@ -98,7 +110,7 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
         column_labels_border_top_style="none",
         column_labels_font_size="13px",
         data_row_padding="4px",
-        table_additional_css=TWO_LINES,
+        table_additional_css=[f"#{identity} {rule}" for rule in CSS],
     )
 
 
@@ -120,8 +132,8 @@ def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> s
     shown = frame.copy()
     for name in shown.columns:
         if pd.api.types.is_float_dtype(shown[name]):
-            whole = bool((shown[name].dropna() % 1 == 0).all())
-            shown[name] = [number(value, places=0 if whole else places) for value in shown[name]]
+            large = bool((shown[name].dropna().abs() >= 100).all())  # sizes and counts: no decimals to read
+            shown[name] = [number(value, places=0 if large else places) for value in shown[name]]
     html = shown.to_html(index=False, border=0, classes="plain", escape=True, na_rep="–")
     if not caption:
         return html
@@ -131,27 +143,39 @@ def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> s
 
 def _text(row: dict) -> dict[str, str]:
     places = decimals(row["sd"])
-    cells = {"effect": row["label"] + ("" if row["ok"] else "\n✗ failed its checks"), "units": row["units"]}
+    cells = {"effect": row["label"], "units": row["units"], "printed": _printed(row)}
     for name, column in (("published", "published"), ("twin", "twin"), ("posterior", "mean")):
         lower, upper = (row[end] for end in ENDS[column])
         lines = [number(row[column], places=places), bracket(lower, upper, places=places)]
-        if name == "published" and np.isfinite(row["printed"]) and row["printed"] != row["published"]:
-            digits = decimals(row["printed_se"]) if row["printed_se"] >= 0.01 else 3
-            digits = max(digits, 3)
-            lines.append(f"printed {number(row['printed'], places=digits)} ({row['printed_se']:.{digits}f})")
         cells[name] = "\n".join(line for line in lines if line)
     share = row["prob_positive"]
-    cells["positive"] = "> 0.999" if 0.999 < share < 1 else "< 0.001" if 0 < share < 0.001 else f"{share:.3f}"
+    cells["positive"] = "> 0.999" if share > 0.999 else "< 0.001" if share < 0.001 else f"{share:.3f}"
     cells["truth"] = number(row["truth"], places=places)
     return cells
+
+
+def _printed(row: dict) -> str:
+    if not np.isfinite(row["printed"]):
+        return "–"
+    return f"{number(row['printed'], places=PRINTED)}\n({number(row['printed_se'], places=PRINTED)})"
+
+
+def _with_units(shown: pd.DataFrame, *, ok: pd.Series) -> list[str]:
+    marks = ["" if passed else " · ✗ failed its checks" for passed in ok]
+    labels = [textwrap.fill(label, LABEL) for label in shown["effect"]]
+    return [
+        f"{label}\n{units}{mark}" for label, units, mark in zip(labels, shown["units"], marks, strict=True)
+    ]
 
 
 def _warnings(rows: pd.DataFrame) -> list[str]:
     lines = []
     if rows["synthetic"].any():
-        lines.append("Synthetic data: simulated from known effects; nothing here is a finding about real people.")
+        lines.append(
+            "Synthetic data: simulated from known effects; nothing here is a finding about real people."
+        )
     verdict = rows_verdict(rows)
-    return lines if verdict.ok else [*lines, f"{verdict.headline} {' | '.join(verdict.details)}"]
+    return lines if verdict.ok else [*lines, f"{verdict.headline} {'; '.join(verdict.details)}"]
 
 
 def _digest(frame: pd.DataFrame) -> str:

@@ -56,7 +56,9 @@ def fit_verdict(check: CheckLike) -> Verdict:
     if check.ok:
         return Verdict(ok=True, headline=f"The draws passed every check: {values}.")
     count = len(check.problems)
-    head = f"This fit FAILED {count or 'its'} {'check' if count == 1 else 'checks'}: do not rely on its numbers."
+    head = (
+        f"This fit FAILED {count or 'its'} {'check' if count == 1 else 'checks'}: do not rely on its numbers."
+    )
     return Verdict(ok=False, headline=head, details=tuple(check.problems))
 
 
@@ -72,9 +74,12 @@ def rows_verdict(rows: pd.DataFrame) -> Verdict:
     failed = rows[~rows["ok"]]
     if failed.empty:
         worst = ", ".join(_extremes(rows))
-        return Verdict(ok=True, headline=f"All {len(rows)} fits passed every check: {worst}.")
+        who = f"All {len(rows)} fits" if len(rows) > 1 else "The draws"
+        return Verdict(ok=True, headline=f"{who} passed every check: {worst}.")
     details = tuple(f"{row.label}: {row.problems or 'no reason given'}" for row in failed.itertuples())
     head = f"{len(failed)} of {len(rows)} fits FAILED their checks: do not rely on their numbers."
+    if len(rows) == 1:
+        head = "This fit FAILED its checks: do not rely on its numbers."
     return Verdict(ok=False, headline=head, details=details)
 
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from hitlbayes.errors import FitError
-
 OUTCOMES = {
     "log_duration": "chat duration",
     "log_mean_duration": "chat duration (log of mean)",
@@ -45,8 +40,8 @@ def scope_label(scope: str | None) -> str:
     return SCOPES.get(scope or "", scope or "")
 
 
-def subject(outcome: str, *, scope: str | None) -> str:
-    """Outcome and scope as one phrase, capitalised.
+def subject(outcome: str, *, scope: str | None, capital: bool = True) -> str:
+    """Outcome and scope as one phrase.
 
     Examples
     --------
@@ -54,7 +49,7 @@ def subject(outcome: str, *, scope: str | None) -> str:
     'Customer rating, AI-eligible chats'
     """
     phrase = ", ".join(part for part in (outcome_label(outcome), scope_label(scope)) if part)
-    return phrase[:1].upper() + phrase[1:]
+    return phrase[:1].upper() + phrase[1:] if capital else phrase
 
 
 def decimals(spread: float) -> int:
@@ -96,43 +91,3 @@ def bracket(lower: float | None, upper: float | None, *, places: int = 2) -> str
     if lower is None or upper is None or not (math.isfinite(lower) and math.isfinite(upper)):
         return ""
     return f"[{number(lower, places=places)}, {number(upper, places=places)}]"
-
-
-def draws_of(values: ArrayLike, *, what: str) -> NDArray[np.float64]:
-    """Draws as one flat vector; refuses an empty vector and draws that are not finite.
-
-    Raises
-    ------
-    FitError
-        Where there is no draw, or a draw is NaN or infinite.
-
-    Examples
-    --------
-    >>> draws_of([[0.1, 0.2], [0.3, 0.4]], what="att").shape
-    (4,)
-    """
-    flat = np.asarray(values, dtype=np.float64).ravel()
-    bad = int(flat.size - np.isfinite(flat).sum())
-    if flat.size == 0 or bad:
-        raise FitError(
-            f"{bad} of {flat.size} draws of {what} are NaN or infinite and cannot be shown; "
-            "look at fit.check(), then refit with other priors or a longer warm-up."
-        )
-    return flat
-
-
-def sign_phrase(draws: NDArray[np.float64]) -> str:
-    """Share of draws on the side of zero where most of them lie.
-
-    Examples
-    --------
-    >>> sign_phrase(np.array([-1.0, -2.0, -3.0, 4.0]))
-    '75.0% of 4 draws are below zero'
-    """
-    above = float(np.mean(draws > 0))
-    share, side = (above, "above") if above >= 0.5 else (float(np.mean(draws < 0)), "below")
-    if share == 1.0:
-        return f"all {draws.size:,} draws are {side} zero"
-    # Rounding 99.97 up to 100.0 would claim certainty that the draws do not show.
-    percent = min(share * 100, 99.9) if share < 1 else 100.0
-    return f"{percent:.1f}% of {draws.size:,} draws are {side} zero"

@@ -82,11 +82,23 @@ class ArrayFit:
     def summary(self, *, prob: float = 0.95, kind: str = "eti") -> pd.DataFrame:
         lower, upper = np.quantile(self.att, [(1 - prob) / 2, (1 + prob) / 2])
         row = {"mean": self.att.mean(), "sd": self.att.std(), "lower": lower, "upper": upper}
-        rest = {"prob_positive": (self.att > 0).mean(), "ess_bulk": 1800.0, "ess_tail": 1750.0, "r_hat": 1.001}
+        rest = {
+            "prob_positive": (self.att > 0).mean(),
+            "ess_bulk": 1800.0,
+            "ess_tail": 1750.0,
+            "r_hat": 1.001,
+        }
         return pd.DataFrame([row | rest | {"units": self.units}], index=pd.Index(["att"], name="estimand"))
 
     def tidy(self, *, prob: float = 0.95, kind: str = "eti") -> pd.DataFrame:
-        terms = ["beta", "gamma", *(f"cutpoint[{k}]" for k in range(1, 5)), "sd_level", "sd_drift", "sd_effect"]
+        terms = [
+            "beta",
+            "gamma",
+            *(f"cutpoint[{k}]" for k in range(1, 5)),
+            "sd_level",
+            "sd_drift",
+            "sd_effect",
+        ]
         rng = np.random.default_rng(5)
         n = len(terms)
         mean = rng.normal(size=n)
