@@ -21,7 +21,7 @@ SEED = 20240815
 NEEDED = ("human_rounds", "human_share")
 RATIO_NOTE = (
     "ratio of means: the printed share is a mean of ratios over chats; "
-    "AI rounds are implied as human (1 - share) / share"
+    "AI rounds are implied as human (1 - share) / share; ratio_check does the split on expected ratios"
 )
 DRAWS_NOTE = (
     "means drawn from normals, SE the printed intervals' half-width over 1.96; "
@@ -64,9 +64,9 @@ def split_share_gap(
     Returns
     -------
     dict
-        ``share_if_ai`` (reference's human rounds, this type's AI rounds), ``share_if_human`` (this type's
-        human rounds, reference's AI rounds), ``gap``, ``part_ai``, ``part_human``, ``fraction_ai`` (of the
-        gap).
+        ``share_if_ai`` (reference's human rounds, this type's AI rounds), ``share_if_human`` (this type's human
+        rounds, reference's AI rounds), ``gap``, ``part_ai``, ``part_human``, ``fraction_ai`` (of the gap; missing
+        where there is none).
     """
     ai, reference_ai = implied_ai_rounds(human, share), implied_ai_rounds(reference_human, reference_share)
     share_if_ai = share_of_rounds(reference_human, ai)
@@ -79,7 +79,7 @@ def split_share_gap(
         "gap": gap,
         "part_ai": part_ai,
         "part_human": gap - part_ai,
-        "fraction_ai": part_ai / gap,
+        "fraction_ai": part_ai / np.where(gap == 0, np.nan, gap),
     }
 
 

@@ -104,19 +104,9 @@ def _shrinkage_panel(axis: Axes, result: Reanalysis, outcome: str, *, prob: floa
         if np.isnan(raw):
             continue
         draws = one["effect"].values.ravel()
-        _point(
-            axis, y - 0.14, raw, (raw - z * se, raw + z * se), colour=ORANGE, marker="s", label="as printed"
-        )
-        pooled = interval(draws, prob=prob, kind=kind)
-        _point(
-            axis,
-            y + 0.14,
-            draws.mean(),
-            pooled,
-            colour=BLUE,
-            marker="o",
-            label="partially pooled (posterior)",
-        )
+        printed, pooled = (raw - z * se, raw + z * se), interval(draws, prob=prob, kind=kind)
+        _point(axis, y - 0.14, raw, printed, colour=ORANGE, marker="s", label="as printed")
+        _point(axis, y + 0.14, draws.mean(), pooled, colour=BLUE, marker="o", label="partially pooled")
     _frame(axis, [_name(g) for g in groups])
     axis.set_title(_name(outcome), fontsize=10)
     axis.set_xlabel(f"effect, {at['units'].item()}".rstrip(", "))
@@ -181,7 +171,7 @@ def _point(
 
 
 def _frame(axis: Axes, labels: list[str]) -> None:
-    axis.axvline(0, color="black", lw=0.8, ls=(0, (4, 3)), zorder=0)
+    axis.axvline(0, color="0.25", lw=0.9, ls=(0, (4, 3)), zorder=1)
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.grid(axis="x", color="0.9", lw=0.6, zorder=-1)
@@ -194,7 +184,7 @@ def _name(key: str) -> str:
 
 
 def _caption(figure: Figure, text: str) -> None:
-    width = int(figure.get_figwidth() * 14)
+    width = int(figure.get_figwidth() * 16)
     figure.supxlabel(fill(text, width), x=0.01, ha="left", fontsize=8.5)
 
 
@@ -218,6 +208,7 @@ def _decomposition_caption(result: EffortDecomposition, prob: float) -> str:
         )
     what = "published Table 6" if result.source == "published" else "given means"
     return (
-        f"Left: gap in the human share of rounds ({'; '.join(words)}). Right: differences of means over the SD "
-        f"between chats. {100 * prob:g} % intervals from the intervals of {what}. Ratio of means throughout."
+        f"Left: gap in the human share of rounds ({'; '.join(words)}). "
+        "Right: differences of means over the SD between chats. "
+        f"{100 * prob:g} % intervals from the intervals of {what}. Ratio of means throughout."
     )

@@ -113,6 +113,10 @@ def reanalyze(
     >>> s["mean"].round(1).to_dict()
     {'technical': -0.0, 'human': -0.5, 'emotional': -0.9, 'none': -0.8}
     """
+    if not 0 < prob < 1 or draws < 1:
+        raise SpecError(
+            f"prob must lie between 0 and 1 and draws be positive; {prob} and {draws} were given."
+        )
     frame, name = _estimates(source), source if isinstance(source, str) else "given"
     frame = _keep(frame, groups)
     many = frame["group"].nunique() > 1
@@ -179,7 +183,7 @@ def _check(frame: pd.DataFrame) -> pd.DataFrame:
             f"or a standard error that is not positive; first at index {frame.index[wrong][0]!r}."
         )
     units = frame["units"] if "units" in frame else ""
-    n = frame["n"] if "n" in frame else pd.NA
+    n = frame["n"] if "n" in frame else np.nan
     out = frame[["outcome", "group", "estimate", "se"]].assign(units=units, n=n)
     return out.astype({"outcome": "str", "group": "str"}).reset_index(drop=True)
 
