@@ -19,7 +19,7 @@ LEAST_COMPRESSION = 2.0  # chats per cell below which cells save nothing over ch
 
 
 def covariates(table: ir.Table, *, by: By, period: Period) -> dict[str, ir.Column]:
-    """The columns that split cells, binned where edges are given, none of them with gaps or too many levels."""
+    """The columns that split cells, binned where edges are given, without gaps or too many levels."""
     names = {by: None} if isinstance(by, str) else dict(by) if isinstance(by, Mapping) else dict.fromkeys(by)
     columns = {name: _column(table, name=name, edges=edges) for name, edges in names.items()}
     if columns:
@@ -41,15 +41,19 @@ def _column(table: ir.Table, *, name: str, edges: Sequence[float] | None) -> ir.
     if raw.type().is_floating():
         return raw.nullif(float("nan"))
     if raw.type().is_nested():
-        raise SpecError(f"by={name!r} is of type {raw.type()}.\n  expected: text, whole numbers, booleans or dates.")
+        raise SpecError(
+            f"by={name!r} is of type {raw.type()}.\n  expected: text, whole numbers, booleans or dates."
+        )
     return raw.cast("int64") if raw.type().is_integer() else raw
 
 
 def _binned(raw: ir.Column, *, name: str, edges: Sequence[float]) -> ir.Column:
-    """Half-open intervals [a, b) as text; the last is open to infinity, what lies below the first edge is its own."""
+    """Half-open intervals [a, b) as text; the last is [b, inf), and below the first edge is a level too."""
     points = list(edges)
     if not raw.type().is_numeric() or not points or np.any(np.diff(points) <= 0):
-        raise SpecError(f"by={name!r}: bins need a numeric column and ascending edges, got {points!r} on {raw.type()}.")
+        raise SpecError(
+            f"by={name!r}: bins need a numeric column and ascending edges, got {points!r} on {raw.type()}."
+        )
     labels = [f"[{a:g}, {b:g})" for a, b in zip(points, [*points[1:], np.inf], strict=True)]
     cuts = [(raw >= low, label) for low, label in zip(points[::-1], labels[::-1], strict=True)]
     return ibis.cases((raw.isnull(), ibis.null("string")), *cuts, else_=f"(-inf, {points[0]:g})")
@@ -62,26 +66,42 @@ def _check_levels(table: ir.Table, *, columns: Mapping[str, ir.Column], period: 
     counts = chats.aggregate(rows=chats.count(), **aggregates).to_pandas().iloc[0]
     gaps = {name: int(counts[f"{name}:missing"]) for name in columns if counts[f"{name}:missing"]}
     if gaps:
-        found = ", ".join(f"{name!r} in {count:,} of {int(counts['rows']):,} chats" for name, count in gaps.items())
+        found = ", ".join(
+            f"{name!r} in {count:,} of {int(counts['rows']):,} chats" for name, count in gaps.items()
+        )
         raise SchemaError(
             f"by= covariates are missing: {found}.\n  expected: a level for every chat in the scope\n"
-            "  to do: give missing values a level of their own (for instance 'unknown') before reading, or leave it out."
+            "  to do: give missing values a level of their own (for instance 'unknown') before reading, or "
+            "leave it out."
         )
-    many = [name for name in columns if chats[name].type().is_numeric() and counts[f"{name}:levels"] > MANY_LEVELS]
+    many = [
+        name for name in columns if chats[name].type().is_numeric() and counts[f"{name}:levels"] > MANY_LEVELS
+    ]
     if many:
         _refuse_many(chats, many=many, by=list(columns), counts={n: int(counts[f"{n}:levels"]) for n in many})
 
 
-def _refuse_many(chats: ir.Table, *, many: Sequence[str], by: Sequence[str], counts: Mapping[str, int]) -> None:
+def _refuse_many(
+    chats: ir.Table, *, many: Sequence[str], by: Sequence[str], counts: Mapping[str, int]
+) -> None:
     cells = chats.select("unit", "period", *by).distinct().count()
     sizes = chats.aggregate(rows=chats.count()).to_pandas().iloc[0]
     n_cells = int(cells.to_pandas())
     ratio = int(sizes["rows"]) / n_cells
+    edges = _quartiles(chats, name=many[0])
     levels = ", ".join(f"{name!r} has {counts[name]:,} levels" for name in many)
     message = (
-        f"{levels}: {int(sizes['rows']):,} chats make {n_cells:,} cells, a compression of {ratio:.2f} chats a cell.\n"
-        f"  to do: bin it, for instance by={{{many[0]!r}: [0, 10, 50, 100]}}, or model chats one by one (fit_mixed)."
+        f"{levels}: {int(sizes['rows']):,} chats make {n_cells:,} cells, a compression of {ratio:.2f} chats "
+        "a cell.\n"
+        f"  to do: bin it, for instance by={{{many[0]!r}: {edges}}}, or model chats one by one "
+        "(fit_mixed)."
     )
     if ratio < LEAST_COMPRESSION:
         raise SpecError(f"{message}\n  expected: at least {LEAST_COMPRESSION:g} chats a cell.")
     warnings.warn(message, DataWarning, stacklevel=5)
+
+
+def _quartiles(chats: ir.Table, *, name: str) -> list[float]:
+    """Edges that split the chats in four, to three digits, as a suggestion."""
+    cuts = chats.aggregate(**{f"q{k}": chats[name].quantile(k / 4) for k in range(4)}).to_pandas().iloc[0]
+    return sorted({float(f"{cut:.3g}") for cut in cuts})

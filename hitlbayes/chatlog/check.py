@@ -1,4 +1,4 @@
-"""Which rows break the schema: every rule counted in one aggregate, offending rows fetched only where there are some."""
+"""Which rows break the schema: every rule counted in one aggregate, rows fetched on failure only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def require(names: Sequence[str], *, columns: Sequence[str], mapped: Mapping[str
     )  # fmt: skip
 
 
-def count_rows(table: ir.Table, *, columns: Mapping[str, Column]) -> tuple[int, dict[str, int], dict[str, int]]:
+def count_rows(
+    table: ir.Table, *, columns: Mapping[str, Column]
+) -> tuple[int, dict[str, int], dict[str, int]]:
     """Rows, and for each column the number of values that are present and the number that break its rule."""
     aggregates = {"rows": table.count()}
     for name, column in columns.items():
@@ -64,17 +66,25 @@ def count_rows(table: ir.Table, *, columns: Mapping[str, Column]) -> tuple[int, 
 def check_rows(
     table: ir.Table, *, columns: Mapping[str, Column], required: Sequence[str] = REQUIRED, numbered: bool
 ) -> tuple[int, dict[str, int]]:
-    """Rows and values present per column, or SchemaError naming every broken rule, its count and its first rows."""
+    """Rows and values present per column, or SchemaError with each broken rule, its count and first rows."""
     rows, there, bad = count_rows(table, columns=columns)
     if rows == 0:
         raise SchemaError("the chat log has no rows.\n  expected: one row per chat.")
     problems = [
-        _describe(table, columns=columns, name=name, numbered=numbered, missing=False, count=bad[name], rows=rows)
+        _describe(
+            table, columns=columns, name=name, numbered=numbered, missing=False, count=bad[name], rows=rows
+        )
         for name in columns
         if bad[name]
     ] + [
         _describe(
-            table, columns=columns, name=name, numbered=numbered, missing=True, count=rows - there[name], rows=rows
+            table,
+            columns=columns,
+            name=name,
+            numbered=numbered,
+            missing=True,
+            count=rows - there[name],
+            rows=rows,
         )
         for name in dict.fromkeys(required)
         if name in columns and there[name] < rows
@@ -98,7 +108,11 @@ def _describe(
     label = f"column {name!r}" + (f" (yours: {column.source!r})" if column.source != name else "")
     offending = ~present(column.raw) if missing else column.bad
     first = _first(table, columns=columns, name=name, where=offending, numbered=numbered)
-    found = f"{count:,} of {rows:,} values are missing" if missing else f"{count:,} of {rows:,} values break the schema"
+    found = (
+        f"{count:,} of {rows:,} values are missing"
+        if missing
+        else f"{count:,} of {rows:,} values break the schema"
+    )
     rule = f"{expected(column.variable)}{', on every row' if missing else ''}"
     advice = _advice(name, missing=missing)
     return f"{label}: {found}.\n  expected: {rule}\n  first rows:\n{indent(first)}\n  to do: {advice}"
@@ -108,7 +122,7 @@ def _advice(name: str, *, missing: bool) -> str:
     if missing:
         return "fill or remove these rows in the source; hitlbayes drops no row by itself."
     if name == "rating":
-        return "correct these values, or leave them empty where unrated; pass ratings= for a scale of another length."
+        return "correct these values, or leave them empty where unrated; for another scale pass ratings=."
     if name == "start_time":
         return "write these stamps as YYYY-MM-DD HH:MM:SS."
     return "correct these values in the source, or leave them empty where they are not known."
@@ -144,8 +158,23 @@ def check_unique(table: ir.Table, *, key: str) -> None:
     raise SchemaError(
         f"column {key!r}: {surplus:,} rows repeat a {key} that another row has.\n"
         f"  expected: one row per chat\n  first repeated:\n{indent(first)}\n"
-        "  to do: remove the repeats (a log joined to ratings often has them), or map the column that is unique."
+        "  to do: remove the repeats (a log joined to ratings often has them), or map the column that is "
+        "unique."
     )
+
+
+def check_start(table: ir.Table, *, start: pd.Timestamp) -> None:
+    """Raise DesignError where the post column and start= tell different stories."""
+    expected_post = (table.start_time >= start.to_pydatetime()).cast("int8")
+    odd = table.select("worker_id", "start_time", "post").filter(table.post != expected_post)
+    count = int(odd.count().to_pandas())
+    if count:
+        raise DesignError(
+            f"column 'post' disagrees with start={start:%Y-%m-%d} on {count:,} chats.\n"
+            f"  first rows:\n{indent(odd.order_by('start_time').limit(SHOWN).to_pandas())}\n"
+            "  expected: post = 1 from the start on, in the experiment's time zone\n"
+            "  to do: give only one of post and start=, or correct tz=."
+        )
 
 
 def check_arms(table: ir.Table) -> dict[int, int]:
@@ -164,7 +193,8 @@ def check_arms(table: ir.Table) -> dict[int, int]:
     if mixed:
         raise DesignError(
             f"column 'treated': {mixed:,} of {int(counts['workers']):,} workers are in both arms.\n"
-            "  expected: the arm a worker was assigned to, the same on all of the worker's chats, before the start too "
+            "  expected: the arm a worker was assigned to, the same on all of the worker's chats, before "
+            "the start too "
             "(treated is the arm, not the arm times the period)\n"
             f"  first workers:\n{indent(both.order_by('worker_id').limit(SHOWN).to_pandas())}\n"
             "  to do: set treated to the worker's arm; leave out workers who changed arms, and say so."

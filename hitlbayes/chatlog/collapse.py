@@ -1,8 +1,8 @@
-"""From chats to cells: the sufficient statistics of every unit, period and discrete covariate, in one aggregate.
+"""From chats to cells: exact sufficient statistics per unit, period and discrete covariate.
 
-A likelihood needs no more than these: n, mean and sum of squares for a Gaussian outcome, successes for a Bernoulli
-one, the count of each category for an ordinal one, the count of each value for a count. The aggregate is written in
-ibis and runs where the log is; only cells come back.
+A likelihood needs no more than these: n, mean and sum of squares for a Gaussian outcome, successes for a
+Bernoulli one, the count of each category for an ordinal one, the count of each value for a count. The
+aggregate is written in ibis and runs where the log is; only cells come back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def keyed(table: ir.Table, *, period: Period, columns: Mapping[str, ir.Column]) -> ir.Table:
-    """Only what the collapse needs of a chat log: `unit`, `period` (day or hour, local time), arm, post, `columns`."""
+    """What the collapse needs of a log: `unit`, `period` (day or hour, local time), arm, post, `columns`."""
     stamp = table.start_time.truncate(UNITS[period]).cast("timestamp(6)")
     return table.select(unit=table.worker_id, period=stamp, treated=table.treated, post=table.post, **columns)
 
@@ -54,14 +54,14 @@ def statistics(chats: ir.Table, *, name: str, outcome: Outcome) -> dict[str, ir.
 
 
 def collapse(chats: ir.Table, *, by: Sequence[str] = (), outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """Cells of keyed chats: one row per unit, period and level of `by`, sorted, with the outcomes' statistics.
+    """Cells of keyed chats: one sorted row per unit, period and level of `by`, with every statistic.
 
     Returns
     -------
     pandas.DataFrame
-        `unit`, `period`, `treated`, `post` (the minimum over the cell) and `post_high` (the maximum, to be compared),
-        the `by` columns, `n` (chats), and the statistics of each outcome. Where a cell has no value of a Gaussian or
-        count outcome its mean is NaN and its ss 0.
+        `unit`, `period`, `treated`, `post` (the minimum over the cell) and `post_high` (the maximum, to be
+        compared), the `by` columns, `n` (chats), and the statistics of each outcome. Where a cell has no
+        value of a Gaussian or count outcome its mean is NaN and its ss 0.
     """
     aggregates = {
         "treated": chats.treated.min(),
@@ -78,8 +78,13 @@ def collapse(chats: ir.Table, *, by: Sequence[str] = (), outcomes: Mapping[str, 
 
 
 def typed(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """Cells with counts as int64, flags as int8 and periods to the microsecond, whatever the backend returned."""
-    types: dict[str, object] = {"treated": np.int8, "post": np.int8, "n": np.int64, "period": "datetime64[us]"}
+    """Cells with int64 counts, int8 flags and periods in microseconds, whatever the backend returned."""
+    types: dict[str, object] = {
+        "treated": np.int8,
+        "post": np.int8,
+        "n": np.int64,
+        "period": "datetime64[us]",
+    }
     for name, outcome in outcomes.items():
         if outcome.family == "bernoulli":
             types |= {f"{name}:n": np.int64, f"{name}:successes": np.int64}
@@ -92,7 +97,7 @@ def typed(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> pd.DataFra
 
 
 def histogram(chats: ir.Table, *, by: Sequence[str] = (), name: str, cells: pd.DataFrame) -> pd.DataFrame:
-    """Counts of each value of a count outcome in each cell, long: `cell` (row position in `cells`), `value`, `n`."""
+    """Counts of each value of a count outcome: `cell` (row position in `cells`), `value`, `n`."""
     keys = ["unit", "period", *by]
     seen = chats.filter(chats[name].notnull())
     long = seen.group_by([*keys, name]).agg(histogram_n=lambda t: t.count()).to_pandas()
@@ -107,9 +112,10 @@ def histogram(chats: ir.Table, *, by: Sequence[str] = (), name: str, cells: pd.D
 
 
 def merge_cells(cells: pd.DataFrame, *, keys: Sequence[str], outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """Coarser cells from finer ones, exactly: counts add, means weight, sums of squares gain what lay between.
+    """Coarser cells from finer ones: counts add, means weight, sums of squares gain what lay between.
 
-    Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, doi:10.1080/00031305.1983.10483115.
+    Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance,
+    doi:10.1080/00031305.1983.10483115.
     """
     groups = cells.groupby(list(keys), sort=True, observed=True)
     merged = groups.agg(treated=("treated", "min"), post=("post", "min"), n=("n", "sum"))
@@ -123,7 +129,9 @@ def merge_cells(cells: pd.DataFrame, *, keys: Sequence[str], outcomes: Mapping[s
         by = [cells[key] for key in keys]
         total = n.groupby(by).sum()
         centre = (n * mean.fillna(0.0)).groupby(by).sum() / total.replace(0, np.nan)
-        spread = centre.reindex(pd.MultiIndex.from_frame(cells[list(keys)]) if len(keys) > 1 else cells[keys[0]])
+        spread = centre.reindex(
+            pd.MultiIndex.from_frame(cells[list(keys)]) if len(keys) > 1 else cells[keys[0]]
+        )
         between = (n * (mean - spread.to_numpy()) ** 2).fillna(0.0)
         merged[f"{name}:n"], merged[f"{name}:mean"] = total, centre
         merged[f"{name}:ss"] = (ss + between).groupby(by).sum()

@@ -1,4 +1,4 @@
-"""Can this log identify an effect: two arms, before and after, in one scope; refusals that say what is missing."""
+"""Whether a log can identify an effect: two arms, before and after, within the scope."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMES = {0: "before the start (post = 0)", 1: "after the start (post = 1)"}
 
 
 def check_design(cells: pd.DataFrame, *, scope: str) -> None:
-    """Raise DesignError unless both arms have chats before and after, and every period is before or after for all."""
+    """Raise DesignError unless both arms have chats before and after, and the start is one for all."""
     where = f"scope {scope!r}"
     if cells.empty:
         raise DesignError(
@@ -55,7 +55,8 @@ def _check_periods(cells: pd.DataFrame) -> None:
         first = cells[cells["period"].isin(mixed)].drop_duplicates(["period", "post"]).head(SHOWN)
         raise DesignError(
             f"{len(mixed):,} periods are before the start for some workers and after it for others.\n"
-            f"  first:\n{indent(first[['unit', 'period', 'post']])}\n  expected: one start for all (post is the period)\n"
+            f"  first:\n{indent(first[['unit', 'period', 'post']])}\n  expected: one start for all (post is "
+            "the period)\n"
             "  to do: for staggered starts use fit_did(frame, treatment=...) on a frame of unit-periods."
         )
 
@@ -69,11 +70,17 @@ def observed(cells: pd.DataFrame, *, name: str, outcome: Outcome) -> pd.Series:
 
 def unseen(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> dict[str, str]:
     """Outcomes that one arm, or one arm in one period of time, never shows, with what is missing."""
-    arms = cells["treated"].to_numpy() == 1
+    arms, post = cells["treated"].to_numpy() == 1, cells["post"].to_numpy() == 1
     problems = {}
     for name, outcome in outcomes.items():
         seen = observed(cells, name=name, outcome=outcome).to_numpy() > 0
-        absent = [ARMS[arm] for arm in ARMS if not np.any(seen & (arms == bool(arm)))]
+        absent = [f"{ARMS[arm]} workers" for arm in ARMS if not np.any(seen & (arms == bool(arm)))]
+        absent = absent or [
+            f"{ARMS[arm]} workers {TIMES[time]}"
+            for arm in ARMS
+            for time in TIMES
+            if not np.any(seen & (arms == bool(arm)) & (post == bool(time)))
+        ]
         if absent:
-            problems[name] = f"never observed among {' and '.join(absent)} workers"
+            problems[name] = f"never observed among {' and '.join(absent)}"
     return problems

@@ -15,7 +15,8 @@ class Chats:
     Attributes
     ----------
     table : ibis.Table
-        Canonical columns in canonical types (naive local `start_time`), then the user's other columns untouched.
+        Canonical columns in canonical types (naive local `start_time`), then the user's other columns
+        untouched.
     n : int
         Chats.
     tz : str or None
@@ -69,11 +70,11 @@ class Panel:
     Attributes
     ----------
     cells : DataFrame, one row per cell, sorted by unit, period and `by`; RangeIndex
-        `unit`, `period` (start of the day or hour, local time), `treated`, `post` (int8), the `by` columns, `n` (chats),
-        and for each outcome y, by family:
-        gaussian ``y:n``, ``y:mean``, ``y:ss`` (sum of squared deviations from the cell's mean; mean NaN, ss 0 if n is 0);
-        bernoulli ``y:n``, ``y:successes``; ordinal ``y:1`` ... ``y:K``, the count of each category;
-        count ``y:n``, ``y:mean``, ``y:ss`` and, if asked for, `histograms`.
+        `unit`, `period` (start of the day or hour, local time), `treated`, `post` (int8), the `by` columns,
+        `n` (chats), and for each outcome y, by family:
+        gaussian ``y:n``, ``y:mean``, ``y:ss`` (sum of squared deviations from the cell's mean; mean NaN, ss 0
+        if n is 0); bernoulli ``y:n``, ``y:successes``; ordinal ``y:1`` ... ``y:K``, the count of each
+        category; count ``y:n``, ``y:mean``, ``y:ss`` and, if asked for, `histograms`.
     means : DataFrame, one row per unit and period
         `unit`, `period`, `treated`, `post`, `n`, the mean of each outcome over its chats (NaN where none),
         `log_mean_duration` (log of the mean; `log_duration` is the mean of logs), and the lagged controls
@@ -85,7 +86,8 @@ class Panel:
     histograms : dict
         Count outcome -> DataFrame (`cell`, row position in `cells`; `value`; `n`).
     drops : DataFrame
-        `reason`, `rows`: chats outside the scope, and chats without a value of each outcome. Nothing else is dropped.
+        `reason`, `rows`: chats outside the scope, and chats without a value of each outcome. Nothing else is
+        dropped.
     left_out : dict
         Outcome that the log has but the panel not -> why.
     scope, period, lag : str
@@ -125,18 +127,21 @@ class Panel:
         split = f" x {' x '.join(self.by)}" if self.by else ""
         zone = f" ({self.tz})" if self.tz else ""
         lines = [
-            f"Panel: {self.n_chats:,} chats, scope {self.scope!r}" + (" (SYNTHETIC)" if self.synthetic else ""),
-            f"  cells     {len(cells):,} of worker x {self.period}{split}: {self.compression:.1f} chats a cell",
+            f"Panel: {self.n_chats:,} chats, scope {self.scope!r}"
+            + (" (SYNTHETIC)" if self.synthetic else ""),
+            f"  cells     {len(cells):,} of worker x {self.period}{split}: {self.compression:.1f} chats a "
+            "cell",
             f"  workers   {arms.get(1, 0):,} treated, {arms.get(0, 0):,} control",
         ]
         for post, label in ((0, "before"), (1, "after")):
             span = times[post]
             lines.append(
-                f"  {label:<9} {span.min():{stamp}} to {span.max():{stamp}}, {span.nunique():,} {self.period}s{zone}"
+                f"  {label:<9} {span.min():{stamp}} to {span.max():{stamp}}, {span.nunique():,} "
+                f"{self.period}s{zone}"
             )
         lines += [f"  {family:<9} {', '.join(names)}" for family, names in self._families().items()]
         lines.append(f"  lags      by {self.lag} {self.period}")
-        lines.append("  not seen  " + ("nothing dropped, nothing missing" if self.drops.empty else ""))
+        lines.append(f"  unused    {'no chat, no value' if self.drops.empty else 'chats, and why:'}")
         lines += [f"    {row.rows:>12,}  {row.reason}" for row in self.drops.itertuples()]
         return "\n".join(lines)
 

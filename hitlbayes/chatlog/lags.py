@@ -30,9 +30,9 @@ def lagged(history: pd.DataFrame, *, period: Period, lag: Lag) -> pd.DataFrame:
         `customer_tenure` (years), `vip` (share) and `concurrency` (chats) as far as the log has them.
     period : {"day", "hour"}
     lag : {"worked", "calendar"}
-        ``"worked"``: the last earlier period in which the unit had a chat, however long ago (for hours, the last hour
-        of the day before is the one before a day's first). ``"calendar"``: exactly one day or one hour
-        earlier; NaN where the unit had no chat then.
+        ``"worked"``: the last earlier period in which the unit had a chat, however long ago (for hours, the
+        last hour of the day before is the one before a day's first). ``"calendar"``: exactly one day or one
+        hour earlier; NaN where the unit had no chat then.
 
     Returns
     -------
@@ -42,8 +42,8 @@ def lagged(history: pd.DataFrame, *, period: Period, lag: Lag) -> pd.DataFrame:
 
     Examples
     --------
-    >>> history = pd.DataFrame({"unit": ["a"] * 2, "period": pd.to_datetime(["2024-08-01", "2024-08-03"]), "n": [5, 7]})
-    >>> lagged(history, period="day", lag="worked").lag_volume.tolist()
+    >>> history = pd.DataFrame({"unit": ["a"] * 2, "period": pd.to_datetime(["2024-08-01", "2024-08-03"]),
+    "n": [5, 7]}) >>> lagged(history, period="day", lag="worked").lag_volume.tolist()
     [nan, 5.0]
     >>> lagged(history, period="day", lag="calendar").lag_volume.tolist()
     [nan, nan]

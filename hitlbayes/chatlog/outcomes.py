@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-import ibis
 import ibis.expr.types as ir
 
 from hitlbayes.chatlog.check import Column, check_rows
@@ -32,7 +31,8 @@ def resolve(
         names = dict(outcomes) if isinstance(outcomes, Mapping) else dict.fromkeys(outcomes)
     if not names:
         raise SchemaError(
-            "the log has no outcome.\n  expected: duration, rating, retrial or another measure, or outcomes= naming your own."
+            "the log has no outcome.\n  expected: duration, rating, retrial or another measure, or "
+            "outcomes= naming your own."
         )
     chosen, values = {}, {}
     for name, declared in names.items():
@@ -107,11 +107,14 @@ def _categories(table: ir.Table, *, name: str) -> tuple[int, ...]:
 
 def _check_declared(name: str, declared: Declared | None) -> None:
     if name in RESERVED or ":" in name:
-        raise SpecError(f"an outcome cannot be called {name!r}: the panel uses that name itself; rename the column.")
+        raise SpecError(
+            f"an outcome cannot be called {name!r}: the panel uses that name itself; rename the column."
+        )
     if isinstance(declared, str) and declared not in get_args(Family):
         near = difflib.get_close_matches(declared, get_args(Family), n=1)
         raise SpecError(
-            f"outcome {name!r} has the unknown family {declared!r}.{f' Did you mean {near[0]!r}?' if near else ''}\n"
+            f"outcome {name!r} has the unknown family "
+            f"{declared!r}.{f' Did you mean {near[0]!r}?' if near else ''}\n"
             f"  expected: one of {', '.join(get_args(Family))}, or the categories of an ordinal outcome."
         )
 
@@ -121,7 +124,10 @@ def _require(table: ir.Table, name: str, known: Mapping[str, Variable]) -> None:
         return
     near = difflib.get_close_matches(name, [*table.columns, *DERIVED], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    mapping = f"read_chats(..., columns={{{name!r}: 'your name'}})" if name in known else "the name of a column"
+    mapping = (
+        f"read_chats(..., columns={{{name!r}: 'your name'}})" if name in known else "the name of a column"
+    )
     raise SchemaError(
-        f"outcome column {name!r} is missing{hint}.\n  found: {', '.join(table.columns)}\n  to do: use {mapping}."
+        f"outcome column {name!r} is missing{hint}.\n  found: {', '.join(table.columns)}\n  to do: use "
+        f"{mapping}."
     )

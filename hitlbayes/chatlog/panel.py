@@ -32,7 +32,7 @@ def panel(
     lag: Lag = "worked",
     histograms: Sequence[str] = ("switch_aways",),
 ) -> Panel:
-    """Exact sufficient statistics of the outcomes per unit, period and discrete covariates (paper, Section 4.1).
+    """Exact sufficient statistics of outcomes per unit, period and discrete covariate (paper, Section 4.1).
 
     Parameters
     ----------
@@ -42,8 +42,9 @@ def panel(
     period : {"day", "hour"}
         In the experiment's time zone.
     by : str, sequence, or mapping of column to bin edges
-        Discrete chat columns that split the cells ("hour" is the hour of the day unless the log has such a column).
-        A mapping bins numeric ones: ``{"first_words": [0, 10, 50]}`` makes [0, 10), [10, 50), [50, inf); None: no bins.
+        Discrete chat columns that split the cells ("hour" is the hour of the day unless the log has such a
+        column). A mapping bins numeric ones: ``{"first_words": [0, 10, 50]}`` makes [0, 10), [10, 50), [50,
+        inf); None: no bins.
     outcomes : str, sequence, or mapping of name to family or categories, optional
         By default every performance measure that the log has. For your own columns give the family, or the
         categories of an ordinal one: ``{"csat": (1, 2, 3), "revenue": "gaussian"}``.
@@ -59,7 +60,8 @@ def panel(
     Raises
     ------
     DesignError
-        An empty scope, one arm only, nothing before or after the start, or a named outcome never seen in an arm.
+        An empty scope, one arm only, nothing before or after the start, or a named outcome never seen in an
+        arm.
     SchemaError
         A column that is asked for is missing, or breaks its rule.
     SpecError
@@ -83,6 +85,10 @@ def panel(
     table, drops = _in_scope(chats, scope=scope)
     chosen, values, named = resolve(table, outcomes=outcomes, ratings=chats.ratings, observed=chats.observed)
     splits = covariates(table, by=by, period=period)
+    if both := sorted(set(splits) & set(values)):
+        raise SpecError(
+            f"{', '.join(map(repr, both))}: in by= and in outcomes=.\n  expected: one or the other."
+        )
     source = keyed(table, period=period, columns={**splits, **values})
     cells = collapse(source, by=list(splits), outcomes=chosen)
     check_design(cells, scope=scope)
@@ -121,7 +127,9 @@ def _check_choices(*, scope: str, period: str, lag: str) -> None:
         ("lag", lag, get_args(Lag)),
     ):
         if value not in allowed:
-            raise SpecError(f"{name}={value!r} is not known.\n  expected: one of {', '.join(map(repr, allowed))}.")
+            raise SpecError(
+                f"{name}={value!r} is not known.\n  expected: one of {', '.join(map(repr, allowed))}."
+            )
 
 
 def _in_scope(chats: Chats, *, scope: Scope) -> tuple[ir.Table, dict[str, int]]:
@@ -132,16 +140,21 @@ def _in_scope(chats: Chats, *, scope: Scope) -> tuple[ir.Table, dict[str, int]]:
     if "eligible" not in table.columns:
         raise SchemaError(
             f"column 'eligible' is missing, and scope={scope!r} needs it.\n"
-            "  expected: 1 where the AI could have handled the chat, 0 where not, for both arms and both periods\n"
+            "  expected: 1 where the AI could have handled the chat, 0 where not, for both arms and both "
+            "periods\n"
             "  to do: map your own column, columns={'eligible': 'your name'}, or use scope='all'."
         )
     want = int(scope == "eligible")
-    counts = table.aggregate(
-        outside=table.count(where=table.eligible == 1 - want), unknown=table.count(where=table.eligible.isnull())
-    ).to_pandas().iloc[0]  # fmt: skip
+    totals = table.aggregate(
+        outside=table.count(where=table.eligible == 1 - want),
+        unknown=table.count(where=table.eligible.isnull()),
+    )
+    counts = totals.to_pandas().iloc[0]
     if counts["unknown"]:
         warnings.warn(
-            f"{int(counts['unknown']):,} chats have no 'eligible' and are in neither scope.", DataWarning, stacklevel=3
+            f"{int(counts['unknown']):,} chats have no 'eligible' and are in neither scope.",
+            DataWarning,
+            stacklevel=3,
         )
     drops = {
         f"outside scope {scope!r} (eligible = {1 - want})": int(counts["outside"]),
@@ -150,12 +163,15 @@ def _in_scope(chats: Chats, *, scope: Scope) -> tuple[ir.Table, dict[str, int]]:
     return table.filter(table.eligible == want), drops
 
 
-def _unseen(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome], named: bool, scope: str) -> dict[str, str]:
+def _unseen(
+    cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome], named: bool, scope: str
+) -> dict[str, str]:
     problems = unseen(cells, outcomes=outcomes)
     if problems and (named or len(problems) == len(outcomes)):
         raise DesignError(
             "\n".join(f"outcome {name!r} is {why} in scope {scope!r}." for name, why in problems.items())
-            + "\n  expected: values of the outcome in both arms\n  to do: choose other outcomes=, or another scope."
+            + "\n  expected: values of the outcome in both arms, before and after the start"
+            + "\n  to do: choose other outcomes=, or another scope."
         )
     for name, why in problems.items():
         warnings.warn(f"outcome {name!r} is left out of the panel: {why}.", DataWarning, stacklevel=3)
@@ -189,7 +205,11 @@ def _means(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome], lags: pd.Dat
 
 
 def _drops(
-    cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome], scope_drops: Mapping[str, int], left_out: Mapping[str, str]
+    cells: pd.DataFrame,
+    *,
+    outcomes: Mapping[str, Outcome],
+    scope_drops: Mapping[str, int],
+    left_out: Mapping[str, str],
 ) -> pd.DataFrame:
     """Every row that some analysis will not see: reason, rows. Nothing else is dropped."""
     total = int(cells["n"].sum())
@@ -199,4 +219,6 @@ def _drops(
         rows[f"{name} missing"] = missing
     rows |= {f"{name} left out: {why}": total for name, why in left_out.items()}
     kept = {reason: count for reason, count in rows.items() if count}
-    return pd.DataFrame({"reason": list(kept), "rows": list(kept.values())}).astype({"reason": "str", "rows": "int64"})
+    return pd.DataFrame({"reason": list(kept), "rows": list(kept.values())}).astype(
+        {"reason": "str", "rows": "int64"}
+    )

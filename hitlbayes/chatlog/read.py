@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
 
-from hitlbayes.chatlog.check import Column, check_arms, check_rows, check_unique, require
+from hitlbayes.chatlog.check import Column, check_arms, check_rows, check_start, check_unique, require
 from hitlbayes.chatlog.frame import Chats
 from hitlbayes.chatlog.schema import DERIVED, REQUIRED, Variable, convert, pandera_schema, store, variables
-from hitlbayes.chatlog.source import open_source
+from hitlbayes.chatlog.source import Source, open_source, readable
 from hitlbayes.chatlog.times import check_zone, local
 from hitlbayes.errors import SchemaError, SpecError
 
-# Below this many chats DuckDB runs on one thread: floating-point sums then come out bit for bit the same every time.
+# Below this many chats DuckDB runs on one thread: floating-point sums then come out bit for bit the same
+# every time.
 SERIAL_ROWS = 2_000_000
 
 
@@ -40,10 +42,11 @@ def read_chats(
     columns : mapping, optional
         Canonical name -> your name, for instance ``{"worker_id": "agent", "start_time": "opened_at"}``.
     tz : str, optional
-        The experiment's IANA time zone, in which days are cut. Required where timestamps are aware; naive ones are
-        taken as local time already.
+        The experiment's IANA time zone, in which days are cut. Required where timestamps are aware; naive
+        ones are taken as local time already.
     start : date or str, optional
-        The first treated day; required where there is no ``post`` column, and compared with it where there is one.
+        The first treated day; required where there is no ``post`` column, and compared with it where there is
+        one.
     outcome : str or sequence of str, optional
         Outcomes whose columns must be present.
     synthetic : bool
@@ -58,7 +61,8 @@ def read_chats(
     Raises
     ------
     SchemaError
-        A column is missing, or a value breaks its rule; the message has the count and the first offending rows.
+        A column is missing, or a value breaks its rule; the message has the count and the first offending
+        rows.
     DesignError
         A worker has chats in both arms.
 
@@ -75,25 +79,33 @@ def read_chats(
     """
     check_zone(tz)
     known, mapped, wanted = variables(ratings=ratings), _mapping(columns, ratings=ratings), _outcomes(outcome)
-    table, owned = open_source(source, text={mapped.get(name, name) for name in known})
+    opened = open_source(source, text={mapped.get(name, name) for name in known})
+    table = opened.table
     require([*REQUIRED, *wanted, *mapped], columns=table.columns, mapped=mapped)
     if "post" not in mapped and "post" not in table.columns and start is None:
         raise SchemaError(
-            "there is no 'post' column and start is not given.\n  expected: which chats came after the start\n"
-            "  to do: pass start=, the first treated day, for instance start='2024-08-15', or map a 0/1 column to post."
+            "there is no 'post' column and start is not given.\n  expected: which chats came after the "
+            "start\n"
+            "  to do: pass start=, the first treated day, for instance start='2024-08-15', or map a 0/1 "
+            "column to post."
         )
-    under = _columns(table, known=known, mapped=mapped, tz=tz)
+    under = _columns(opened, known=known, mapped=mapped, tz=tz)
     required = [*REQUIRED, *(["post"] if "post" in under else [])]
-    rows, observed = check_rows(table, columns=under, required=required, numbered=owned)
+    with readable():
+        rows, observed = check_rows(table, columns=under, required=required, numbered=opened.owned)
     _check_start(start)
     clean = _canonical(table, under=under, start=start)
     pandera_check(clean, ratings=ratings)
-    if owned and rows <= SERIAL_ROWS:
+    if opened.owned and rows <= SERIAL_ROWS:
         table.get_backend().raw_sql("SET threads = 1")
     if "chat_id" in under:
         check_unique(clean, key="chat_id")
     workers = check_arms(clean)
-    return Chats(clean, rows, tz, pd.Timestamp(start) if start else None, synthetic, ratings, workers, observed)
+    if "post" in under and start is not None:
+        check_start(clean, start=pd.Timestamp(start))
+    return Chats(
+        clean, rows, tz, pd.Timestamp(start) if start else None, synthetic, ratings, workers, observed
+    )
 
 
 def _mapping(columns: Mapping[str, str] | None, *, ratings: int) -> dict[str, str]:
@@ -115,9 +127,9 @@ def _outcomes(outcome: str | Sequence[str] | None) -> list[str]:
 
 
 def _columns(
-    table: ir.Table, *, known: Mapping[str, Variable], mapped: Mapping[str, str], tz: str | None
+    opened: Source, *, known: Mapping[str, Variable], mapped: Mapping[str, str], tz: str | None
 ) -> dict[str, Column]:
-    under = {}
+    table, under = opened.table, {}
     for name, variable in known.items():
         source = mapped.get(name, name)
         if source not in table.columns:
@@ -125,7 +137,24 @@ def _columns(
         raw = table[source]
         value = local(raw, tz=tz) if variable.kind == "time" else convert(raw, variable, name=name)
         under[name] = Column(raw, value, variable, source)
-    return under
+    return _whole_numbers(table, under=under) if opened.text else under
+
+
+def _whole_numbers(table: ir.Table, *, under: Mapping[str, Column]) -> dict[str, Column]:
+    """Names read from CSV as integers where that loses nothing: "17" becomes 17, but "007" stays text."""
+    names = [name for name, column in under.items() if column.variable.kind in ("id", "label")]
+    names = [name for name in names if not under[name].variable.labels]
+    same = {
+        name: (under[name].raw.try_cast("int64").cast("string") == under[name].raw).fill_null(False)
+        | under[name].raw.isnull()
+        for name in names
+    }
+    with readable():
+        whole = table.aggregate(**{name: same[name].all() for name in names}).to_pandas().iloc[0]
+    return {
+        name: replace(column, value=column.raw.try_cast("int64")) if name in names and whole[name] else column
+        for name, column in under.items()
+    }
 
 
 def _check_start(start: str | dt.date | None) -> None:
@@ -148,7 +177,7 @@ def _canonical(table: ir.Table, *, under: Mapping[str, Column], start: str | dt.
 
 
 def pandera_check(table: ir.Table, *, ratings: int) -> None:
-    """Presence and types of the canonical columns, by pandera; it reads them off the schema and asks no query."""
+    """Presence and types of the canonical columns, by pandera, read off the schema without a query."""
     from pandera.config import ValidationDepth, config_context
     from pandera.errors import SchemaError as PanderaError
     from pandera.errors import SchemaErrors as PanderaErrors

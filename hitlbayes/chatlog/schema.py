@@ -1,4 +1,4 @@
-"""What a chat log may hold: the variables, their units, ranges and outcome families, and the rules they imply."""
+"""What a chat log may hold: variables, units, ranges, outcome families, and the rules they imply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Family = Literal["gaussian", "bernoulli", "ordinal", "count"]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One column of a chat log: its kind, unit, closed range, outcome family and, for labels, the values allowed.
+    """One column of a chat log: its kind, unit, closed range, outcome family, and the labels allowed.
 
     `default` marks the outcomes that `panel` collapses when it is not told which.
     """
@@ -168,12 +168,13 @@ def present(raw: ir.Column) -> ir.BooleanColumn:
 
 
 def convert(raw: ir.Column, variable: Variable, *, name: str) -> ir.Column:
-    """A raw column as the type that its kind is checked in; what cannot be converted becomes null (and is counted).
+    """A raw column in the type that its kind is checked in; null (and counted) where it cannot be.
 
     Raises
     ------
     SchemaError
-        The column is of a type that cannot hold the variable, for instance a list or a timestamp for a rating.
+        The column is of a type that cannot hold the variable, for instance a list or a timestamp for a
+        rating.
     """
     kind, dtype = variable.kind, raw.type()
     if kind in ("id", "label"):
@@ -209,7 +210,7 @@ def _number(raw: ir.Column, *, flag: bool) -> ir.Column:
 
 
 def store(value: ir.Column, variable: Variable) -> ir.Column:
-    """A checked value in the type that `Chats.table` holds: int8 flags, int64 counts and codes, float64 reals."""
+    """A checked value as `Chats.table` holds it: int8 flags, int64 counts and codes, float64 reals."""
     types = {"flag": "int8", "count": "int64", "code": "int64", "real": "float64", "positive": "float64"}
     return value.cast(types[variable.kind]) if variable.kind in types else value
 
@@ -218,9 +219,9 @@ def pandera_schema(columns: Iterable[str], *, ratings: int = 5) -> Any:
     """The contract of `Chats.table` as a pandera schema on ibis: presence, types, and every value rule.
 
     `read_chats` lets pandera check presence and types, which it reads off the table's schema. Value rules are
-    counted by our own single aggregate from the same `obeys`: pandera asks one query a rule and, when a rule is
-    broken, draws a column of booleans as long as the log. pandera ignores `unique` on ibis tables, so duplicates
-    are counted by `read_chats` too.
+    counted by our own single aggregate from the same `obeys`: pandera asks one query a rule and, when a rule
+    is broken, draws a column of booleans as long as the log. pandera ignores `unique` on ibis tables, so
+    duplicates are counted by `read_chats` too.
     """
     import pandera.ibis as pa
 

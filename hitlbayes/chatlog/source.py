@@ -1,11 +1,13 @@
-"""Where a chat log comes from: files, frames in memory and ibis tables, each as an ibis table that is not copied."""
+"""Where a chat log comes from: files, frames in memory and ibis tables, each left where it is."""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,27 @@ from hitlbayes.errors import SchemaError
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+MEMORY = "2500MB"  # of DuckDB; beyond it, it spills to disk
 NULLS = ["", "NA", "NaN", "nan", "null", "NULL"]  # how pandas, R and SQL clients write a missing value
 
 
 def connect() -> ibis.BaseBackend:
-    """A private DuckDB in memory that spills to the system's temporary folder, never to the working directory."""
+    """A private DuckDB in memory that spills to the system's temporary folder."""
     spill = os.path.join(tempfile.gettempdir(), f"hitlbayes-{os.getpid()}")
-    return ibis.duckdb.connect(temp_directory=spill)
+    return ibis.duckdb.connect(temp_directory=spill, memory_limit=MEMORY)
 
 
-def open_source(source: Any, *, text: Iterable[str] = ()) -> tuple[ir.Table, bool]:
-    """The log as an ibis table, and whether hitlbayes owns its connection (then rows have a stable order).
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A log as an ibis table, whether its rows have an order (our own connection), whether it is CSV."""
+
+    table: ir.Table
+    owned: bool
+    text: bool = False
+
+
+def open_source(source: Any, *, text: Iterable[str] = ()) -> Source:
+    """The log as an ibis table, wherever it is.
 
     Parameters
     ----------
@@ -35,13 +47,13 @@ def open_source(source: Any, *, text: Iterable[str] = ()) -> tuple[ir.Table, boo
     text : names of columns that are read from CSV as text, so that every bad value can be named
     """
     if isinstance(source, ir.Table):
-        return source, False
+        return Source(source, owned=False)
     if isinstance(source, str | os.PathLike):
-        return _from_files(_expand(os.fspath(source)), text=text), True
+        return _from_files(_expand(os.fspath(source)), text=text)
     if isinstance(source, list | tuple) and source and all(isinstance(s, str | os.PathLike) for s in source):
         paths = [path for one in source for path in _expand(os.fspath(one))]
-        return _from_files(paths, text=text), True
-    return _from_memory(source), True
+        return _from_files(paths, text=text)
+    return Source(_from_memory(source), owned=True)
 
 
 def _expand(path: str) -> list[str]:
@@ -50,7 +62,9 @@ def _expand(path: str) -> list[str]:
     if os.path.isdir(path):
         found = sorted(str(p) for p in Path(path).rglob("*") if p.name.lower().endswith(PARQUET))
         if not found:
-            raise SchemaError(f"the folder {path!r} holds no Parquet file.\n  expected: files named *.parquet.")
+            raise SchemaError(
+                f"the folder {path!r} holds no Parquet file.\n  expected: files named *.parquet."
+            )
         return found
     if os.path.exists(path):
         return [path]
@@ -76,23 +90,22 @@ def _kind(path: str) -> str:
     )
 
 
-def _from_files(paths: Sequence[str], *, text: Iterable[str]) -> ir.Table:
+def _from_files(paths: Sequence[str], *, text: Iterable[str]) -> Source:
     kinds = {_kind(path) for path in paths}
     if len(kinds) > 1:
         raise SchemaError(f"the {len(paths)} files are of different kinds: {', '.join(sorted(kinds))}.")
     con, kind = connect(), kinds.pop()
     _same_columns(con, paths, kind=kind)
     if kind == "parquet":
-        return _guarded(con.read_parquet, paths, kind=kind, union_by_name=True)
+        return Source(_guarded(con.read_parquet, paths, kind=kind, union_by_name=True), owned=True)
     header = _guarded(con.read_csv, paths[:1], kind=kind, nullstr=NULLS).columns
     types = {name: "string" for name in text if name in header}
-    return _guarded(
-        con.read_csv, paths, kind=kind, nullstr=NULLS, sample_size=-1, union_by_name=True, types=types or None
-    )
+    options = {"nullstr": NULLS, "sample_size": -1, "union_by_name": True, "types": types or None}
+    return Source(_guarded(con.read_csv, paths, kind=kind, **options), owned=True, text=True)
 
 
 def _same_columns(con: ibis.BaseBackend, paths: Sequence[str], *, kind: str) -> None:
-    """Refuse files whose columns differ: a column absent from one file would pass for missing values there."""
+    """Refuse files whose columns differ: an absent column would pass for missing values."""
     read = con.read_parquet if kind == "parquet" else con.read_csv
     first: set[str] | None = None
     for path in paths:
@@ -101,7 +114,8 @@ def _same_columns(con: ibis.BaseBackend, paths: Sequence[str], *, kind: str) -> 
         if columns != first:
             raise SchemaError(
                 f"the files have different columns: {path!r} lacks {sorted(first - columns)} and adds "
-                f"{sorted(columns - first)}, compared with {paths[0]!r}.\n  expected: the same columns in every file."
+                f"{sorted(columns - first)}, compared with {paths[0]!r}.\n  expected: the same columns in "
+                "every file."
             )
 
 
@@ -117,7 +131,23 @@ def _guarded(read: Any, paths: Sequence[str], *, kind: str, **options: Any) -> i
         reason = str(error).splitlines()[0]
         raise SchemaError(
             f"{which} cannot be read as {named}: {reason}\n"
-            "  to do: check that the download or export is complete and that the name ends as the format demands."
+            "  to do: check that the download or export is complete and that the name ends as the format "
+            "demands."
+        ) from error
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Turn what DuckDB says when it meets a broken line or page while scanning into a SchemaError."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise SchemaError(
+            f"the chat log cannot be read to its end: {str(error).splitlines()[0]}\n"
+            "  to do: check that the download or export is complete, and that every line has the same "
+            "columns."
         ) from error
 
 
@@ -140,7 +170,8 @@ def _from_memory(source: Any) -> ir.Table:
         arrow = frame.to_arrow()
     else:
         raise SchemaError(
-            f"cannot read a chat log from {type(source).__name__}.\n  expected: a path, a glob, a list of paths, or a "
+            f"cannot read a chat log from {type(source).__name__}.\n  expected: a path, a glob, a list of "
+            "paths, or a "
             "pandas, polars, Arrow or ibis table with one row per chat."
         )
     con = connect()
@@ -152,10 +183,12 @@ def _refuse_odd_frame(frame: pd.DataFrame) -> None:
     twice = frame.columns[frame.columns.duplicated()].tolist()
     if twice:
         raise SchemaError(f"the pandas frame has several columns of the same name: {twice}.")
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes("object").columns:
         zones = {str(value.tzinfo) for value in frame[name].dropna() if hasattr(value, "tzinfo")}
         if len(zones) > 1:
             raise SchemaError(
-                f"column {name!r} mixes UTC offsets: its timestamps have the zones {', '.join(sorted(zones))}.\n"
-                "  to do: convert it with pandas.to_datetime(..., utc=True) and pass tz=, or to naive local time."
+                f"column {name!r} mixes UTC offsets: its timestamps have the zones "
+                f"{', '.join(sorted(zones))}.\n"
+                "  to do: convert it with pandas.to_datetime(..., utc=True) and pass tz=, or to naive "
+                "local time."
             )

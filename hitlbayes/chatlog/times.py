@@ -13,8 +13,9 @@ from hitlbayes.errors import SchemaError
 STAMP = r"^\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?\s*$"
 OFFSET = r"\d{2}:\d{2}.*?(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
 
-# DuckDB's own functions, which ibis does not expose. A plain cast from an aware to a naive timestamp keeps UTC's
-# clock whatever the zone, and a cast from nanoseconds to microseconds rounds up, over midnight if need be.
+# DuckDB's own functions, which ibis does not expose. A plain cast from an aware to a naive timestamp keeps
+# UTC's clock whatever the zone, and a cast from nanoseconds to microseconds rounds up, over midnight if need
+# be.
 _timezone = ibis.udf.scalar.builtin(
     lambda zone, stamp: None, name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp(6)")
 )
@@ -61,7 +62,8 @@ def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
     if not dtype.is_timestamp():
         raise SchemaError(
             f"column 'start_time' is of type {dtype}.\n  expected: timestamps, dates or ISO 8601 text\n"
-            "  to do: convert epochs or other formats to timestamps first, for instance with pandas.to_datetime."
+            "  to do: convert epochs or other formats to timestamps first, for instance with "
+            "pandas.to_datetime."
         )
     if dtype.timezone is not None:
         return _in_zone(raw, tz=tz, found=f"timestamps with time zone {dtype.timezone!r}")
@@ -98,7 +100,8 @@ def _from_text(raw: ir.Column, *, tz: str | None) -> ir.Column:
             for row in counts.itertuples()
         )
         raise SchemaError(
-            f"column 'start_time' mixes UTC offsets: {kinds}.\n  expected: text stamps that all have the same offset, "
+            f"column 'start_time' mixes UTC offsets: {kinds}.\n  expected: text stamps that all have the "
+            "same offset, "
             "or all none\n  to do: convert the column to UTC, or to local time without offsets, then read it."
         )
     if len(counts) == 1 and counts.offset.iloc[0]:
