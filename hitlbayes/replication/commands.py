@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import hitlbayes as hb
+from hitlbayes.chatlog import panel, read_chats
 from hitlbayes.errors import SpecError, StorageError
 from hitlbayes.replication.context import WORKERS, write_truth
 from hitlbayes.spec.toml import read_spec
@@ -102,7 +103,7 @@ def describe_chats(
     SchemaError, DesignError
         The log breaks the schema.
     """
-    chats = hb.read_chats(file, columns=columns or None, tz=tz, start=start, outcome=outcome)
+    chats = read_chats(file, columns=columns or None, tz=tz, start=start, outcome=outcome)
     console = console or Console()
     console.print(f"{file}: {chats.n:,} chats pass the schema", markup=False, highlight=False)
     console.print(_arms(chats), _variables(chats))
@@ -133,7 +134,7 @@ def run_fit(spec_path: Path, file: str, *, out: Path | None, console: Console | 
 
 def _data(spec: Any, file: str) -> Any:
     if not spec.is_frame:
-        return hb.panel(hb.read_chats(file, **spec.read_arguments()), **spec.panel_arguments())
+        return panel(read_chats(file, **spec.read_arguments()), **spec.panel_arguments())
     path = Path(file)
     if not path.is_file():
         raise StorageError(f"no file at {file}")
@@ -162,11 +163,15 @@ def _variables(chats: Any) -> Table:
         present = int(column.count().execute())
         share = f"{present / chats.n:.1%}" if chats.n else "–"
         numbers = ["", "", ""]
-        if present and column.type().is_numeric():
+        if present and column.type().is_numeric() and not name.endswith("_id"):
             values = [column.mean().execute(), column.min().execute(), column.max().execute()]
-            numbers = [f"{float(value):,.4g}" for value in values]
+            numbers = [_short(float(value)) for value in values]
         table.add_row(name, share, *numbers)
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _known(name: str, names: list[str], *, what: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-import hitlbayes as hb
+from hitlbayes.chatlog import Panel, panel, read_chats
 from hitlbayes.replication.store import code_digest, digest, folder_of, write_json
 from hitlbayes.replication.work import Unit
+from hitlbayes.spec.toml import Period, Scope
 from hitlbayes.twin import simulate
 
 SEED = 20240815
@@ -39,7 +40,7 @@ class Context:
     root: Path
     scale: float = 1.0
     seed: int = SEED
-    panels: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    panels: dict[tuple[str, str], Panel] = field(default_factory=dict, compare=False, repr=False)
 
     def key(self, **parts: Any) -> str:
         """Name of a result of this run that depends on `parts`."""
@@ -71,11 +72,11 @@ def truth_of(context: Context, *, scope: str, outcome: str, weight: str) -> floa
     return None if found.empty else float(found["att"].iloc[0])
 
 
-def panel_of(context: Context, *, scope: str, period: str) -> Any:
+def panel_of(context: Context, *, scope: Scope, period: Period) -> Panel:
     """The twin's panel of one scope and period, made once in a process."""
     if (scope, period) not in context.panels:
-        chats = hb.read_chats(str(chats_path(context)), start=START, synthetic=True)
-        context.panels[scope, period] = hb.panel(chats, scope=scope, period=period)
+        chats = read_chats(str(chats_path(context)), start=START, synthetic=True)
+        context.panels[scope, period] = panel(chats, scope=scope, period=period)
     return context.panels[scope, period]
 
 

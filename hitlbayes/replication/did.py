@@ -95,11 +95,12 @@ def published_estimate(name: str, *, scope: str, outcome: str) -> dict[str, floa
     """
     printed = table(name)
     printed = printed[(printed["panel"] == scope) & (printed["column"] == outcome)].set_index("quantity")
+    values, errors = printed["value"].to_dict(), printed["se"].to_dict()
     return {
-        "estimate": float(printed.loc["estimate", "value"]),
-        "se": float(printed.loc["estimate", "se"]),
-        "n": float(printed.loc["count", "value"]),
-        "r2": float(printed.loc["r_squared", "value"]),
+        "estimate": float(values["estimate"]),
+        "se": float(errors["estimate"]),
+        "n": float(values["count"]),
+        "r2": float(values["r_squared"]),
     }
 
 
@@ -149,8 +150,8 @@ def _write_fit(
         "attempts": attempts,
     }
     fit.tidy().to_csv(folder / "tidy.csv", index=False)
-    draws = {how: np.asarray(fit.effects(weight=how)["att"].values, np.float32) for how in ("chat", "cell")}
-    np.savez_compressed(folder / "effects.npz", **draws)
+    chat, cell_weight = (np.asarray(fit.effects(weight=how)["att"], np.float32) for how in ("chat", "cell"))
+    np.savez_compressed(folder / "effects.npz", chat=chat, cell=cell_weight)
     write_json(folder / "fit.json", _without_nan(record))
 
 

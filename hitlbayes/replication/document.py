@@ -60,7 +60,7 @@ def replication_document(
         title=TITLE,
         subtitle=_subtitle(tables, context=context),
         verdict=_verdict(tables),
-        sources=["published", *(["synthetic"] if tables else [])],
+        sources=["published", "synthetic"] if tables else ["published"],
         lead=_lead(tables, published=published),
         facts={
             "workers": str(workers_of(context)),
@@ -142,18 +142,15 @@ def _like_for_like(frame: pd.DataFrame) -> pd.DataFrame:
         "twin_n": "twin cells",
         "twin_r2": "twin R²",
     }
-    label = [
-        f"{outcome_label(row.outcome)}, {scope_label(row.scope)}"
-        for row in frame[["outcome", "scope"]].itertuples()
-    ]
+    rows = frame.to_dict("records")
+    label = [f"{outcome_label(row['outcome'])}, {scope_label(row['scope'])}" for row in rows]
     shown = frame[list(names)].rename(columns=names)
     shown.insert(0, "effect", label)
     if "faithful_mean" in frame:
-        places = 3
         shown["faithful"] = [
-            f"{number(row.faithful_mean, places=places)} "
-            f"{bracket(row.faithful_lower, row.faithful_upper, places=places)} {row.units}"
-            for row in frame.itertuples()
+            f"{number(row['faithful_mean'], places=3)} "
+            f"{bracket(row['faithful_lower'], row['faithful_upper'], places=3)} {row['units']}"
+            for row in rows
         ]
     return shown
 

@@ -14,22 +14,20 @@ from hitlbayes.report.wording import bracket, decimals, number, outcome_label
 
 def published_sentence(published: PublishedResults) -> str:
     """The published direct effects in a sentence, as real numbers with their intervals."""
-    rows = (
-        published.tables["3"]
-        .summary()
-        .query("quantity in ('effect', 'percent')")
-        .set_index(["quantity", "outcome"])
+    summary = published.tables["3"].summary()
+    rows = {(row["quantity"], row["outcome"]): row for row in summary.to_dict("records")}
+    shown: tuple[tuple[str, str, float, int, str], ...] = (
+        ("percent", "log_duration", 1.0, 1, "%"),
+        ("effect", "retrial", 100.0, 1, " percentage points"),
+        ("effect", "rating", 1.0, 2, " rating points"),
     )
     parts = []
-    for key, factor, places, units in (
-        (("percent", "log_duration"), 1.0, 1, "%"),
-        (("effect", "retrial"), 100.0, 1, " percentage points"),
-        (("effect", "rating"), 1.0, 2, " rating points"),
-    ):
-        row = rows.loc[key]
+    for quantity, outcome, factor, places, units in shown:
+        row = rows[quantity, outcome]
         interval = bracket(factor * row["lower"], factor * row["upper"], places=places)
-        name = outcome_label(key[1])
-        parts.append(f"{name} {number(factor * row['mean'], places=places)}{units} {interval}")
+        parts.append(
+            f"{outcome_label(outcome)} {number(factor * row['mean'], places=places)}{units} {interval}"
+        )
     return (
         "Published (real), on AI-eligible chats, posterior mean and 95% interval: " + "; ".join(parts) + "."
     )
@@ -106,8 +104,8 @@ def _posteriors(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _effort_sentence(effort: pd.DataFrame) -> str:
-    rows = effort[effort["group"] == "emotional"].set_index("quantity")
-    share, implied, fraction = (rows.loc[name] for name in ("human_share", "share_if_ai", "fraction_ai"))
+    rows = {row["quantity"]: row for row in effort.to_dict("records") if row["group"] == "emotional"}
+    share, implied, fraction = (rows[name] for name in ("human_share", "share_if_ai", "fraction_ai"))
     return (
         f"In emotional takeovers workers had {number(share['mean'], places=3)} of the rounds. With technical "
         f"takeovers' human rounds and the AI rounds of emotional ones the share would be "

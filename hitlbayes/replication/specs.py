@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hitlbayes.errors import SpecError
-from hitlbayes.spec.toml import Scope, explain, load_toml, parse_spec, refuse_unknown_keys
+from hitlbayes.spec.toml import Period, Scope, explain, load_toml, parse_spec, refuse_unknown_keys
 
 
 class TableSpec(BaseModel):
@@ -41,7 +41,7 @@ class TableSpec(BaseModel):
     title: str
     question: str
     note: str = ""
-    period: Literal["day", "hour"] = "day"
+    period: Period = "day"
     scopes: list[Scope]
     outcomes: list[str]
     weight: Literal["chat", "cell"] = "cell"
@@ -55,9 +55,9 @@ class Cell:
     """One fit of a table: its scope, its outcome and the keywords of `hitlbayes.fit_did`."""
 
     table: str
-    scope: str
+    scope: Scope
     outcome: str
-    period: str
+    period: Period
     arguments: dict[str, Any]
     cost: float
 

@@ -15,6 +15,7 @@ from hitlbayes.errors import SpecError
 
 Family = Literal["gaussian", "bernoulli", "binomial", "ordinal", "count"]
 Scope = Literal["all", "eligible", "ineligible"]
+Period = Literal["day", "hour"]
 
 _FRAME_KEYS = ("unit", "time", "treated", "treated_level", "post", "treatment", "precision", "trials")
 _CHAT_KEYS = ("scope", "period", "lag", "by", "tz", "start", "columns")
@@ -75,7 +76,7 @@ class FitSpec(BaseModel):
     synthetic: bool = False
 
     scope: Scope = "all"
-    period: Literal["day", "hour"] = "day"
+    period: Period = "day"
     lag: Literal["worked", "calendar"] = "worked"
     by: list[str] = Field(default_factory=list)
     columns: dict[str, str] = Field(default_factory=dict)
