@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hitlbayes.published.findings import (
     AGREES,
@@ -14,7 +15,7 @@ from hitlbayes.published.findings import (
     half_unit,
     p_two_sided,
 )
-from hitlbayes.published.tables import cell, fact, table
+from hitlbayes.published.tables import cell, cells, fact, table
 
 LEVEL = 0.05
 PRE_AT_LEAST = 0.3  # of the chats; 14 of 31 days came before the start
@@ -36,7 +37,7 @@ def retrial_spread() -> list[Finding]:
         least = min((m - h) * (1 - m + h), (m + h) * (1 - m - h))
         needed += least / (sd + h) ** 2 * float(found["n"])
     total = fact("chats")
-    usual = total / float(cell("2", row="observations", column="retrial").value)
+    usual = total / float(cell("2", row="observations", column="retrial")["value"])
     floor = math.sqrt(least / usual)
     return [
         Finding(
@@ -108,14 +109,14 @@ def p_range(row: str, panel: str) -> tuple[float, float]:
 
 def balance_tests() -> list[Finding]:
     """Printed p-values of Table A1 against a two-sample t test of independent rows."""
-    rows = table("A1").query("quantity == 'p_value'")
+    rows = cells("A1", "quantity == 'p_value'")
     fits, narrow = 0, 0
-    for r in rows.itertuples():
-        low, high = p_range(r.row, r.panel)
-        inside = low - P_HALF <= r.value <= high + P_HALF
+    for r in rows:
+        low, high = p_range(r["row"], r["panel"])
+        inside = low - P_HALF <= r["value"] <= high + P_HALF
         fits += inside
         narrow += inside and high - low < 0.02
-    low = rows[rows["value"] < LEVEL]
+    small = [f"{r['row']} (p = {r['value']:.3f})" for r in rows if r["value"] < LEVEL]
     return [
         Finding(
             "p-values that a two-sample t test with equal variances gives, rounding allowed for",
@@ -129,11 +130,10 @@ def balance_tests() -> list[Finding]:
         Finding(
             "variables that differ at 5 % before the start",
             "Table A1; 3.5",
-            float(len(low)),
+            float(len(small)),
             LEVEL * len(rows),
             AGREES,
-            f"{', '.join(low['row'])} (p = {', '.join(f'{p:.3f}' for p in low['value'])}); "
-            "one in 14 is about what chance gives",
+            f"{', '.join(small)}; one in 14 is about what chance gives",
         ),
     ]
 
@@ -150,7 +150,7 @@ def issue_sums() -> list[Finding]:
 
 def issue_shift() -> list[Finding]:
     """How far the mix of issues moved between the periods."""
-    wide = table("A3").pivot(index="row", columns="column", values="value")
+    wide: Any = table("A3").pivot(index="row", columns="column", values="value")
     moved = float((wide["post"] - wide["pre"]).abs().sum() / 2)
     pooled = PRE_AT_LEAST * wide["pre"] + (1 - PRE_AT_LEAST) * wide["post"]
     squares = ((wide["post"] - wide["pre"]) ** 2 / pooled).sum() / 100
@@ -173,7 +173,7 @@ def issue_shift() -> list[Finding]:
 
 def time_on_chat() -> list[Finding]:
     """Active and away time against duration; rounds times delay against total delay."""
-    mean = {r: float(cell("1", row=r).value) for r in ("duration", "active_time", "away_time")}
+    mean = {r: float(cell("1", row=r)["value"]) for r in ("duration", "active_time", "away_time")}
     both = mean["active_time"] + mean["away_time"]
     found = [
         Finding(
@@ -186,7 +186,7 @@ def time_on_chat() -> list[Finding]:
         )
     ]
     for arm in ("treated", "control"):
-        at = {r: float(cell("A1", row=r, arm=arm, quantity="mean").value) for r in mean}
+        at = {r: float(cell("A1", row=r, arm=arm, quantity="mean")["value"]) for r in mean}
         both = at["active_time"] + at["away_time"]
         found.append(
             Finding(

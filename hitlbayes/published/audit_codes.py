@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hitlbayes.published.findings import AGREES, DIFFERS, IMPOSSIBLE, WORDING, Finding, agreement, half_unit
-from hitlbayes.published.tables import cell, fact, table
+from hitlbayes.published.tables import cell, cells, fact, table
 
 EFFORT = ("empathy", "information_seeking", "solution_provision", "proactivity")
 WORST_CASE = 0.25  # variance of a 0/1 outcome at its largest, what sample-size formulas assume
@@ -38,10 +38,10 @@ def validation_claims() -> list[Finding]:
 
 def validation_counts() -> list[Finding]:
     """Percentages of agreement against whole numbers of chats."""
-    rows = table("D1").query("column == 'agreement'")
-    fits = [r.row for r in rows.itertuples() if share_attainable(r.value, n=int(r.n), decimals=2)]
-    short = [r.row for r in rows.itertuples() if r.row not in fits]
-    at_499 = [r for r in rows.itertuples() if r.row in short and share_attainable(r.value, n=499, decimals=2)]
+    rows = cells("D1", "column == 'agreement'")
+    fits = [r["row"] for r in rows if share_attainable(r["value"], n=int(r["n"]), decimals=2)]
+    short = [r["row"] for r in rows if r["row"] not in fits]
+    at_499 = [r for r in rows if r["row"] in short and share_attainable(r["value"], n=499, decimals=2)]
     return [
         Finding(
             "agreements that whole chats of 500 can give",
@@ -116,7 +116,7 @@ def coded_populations() -> list[Finding]:
     ]
     found = []
     for row, key in cases:
-        size = float(cell("D1", row=row, column="raw_size").value)
+        size = float(cell("D1", row=row, column="raw_size")["value"])
         found.append(
             Finding(
                 f"chats coded for {row}",

@@ -22,7 +22,7 @@ def arms() -> list[Finding]:
     """Share of treated workers, in the text and in Table 1."""
     treated, control, workers = fact("workers_treated"), fact("workers_control"), fact("workers")
     share = treated / workers
-    printed = float(cell("1", row="treat").value)
+    printed = float(cell("1", row="treat")["value"])
     return [
         Finding(
             "workers of both arms",
@@ -109,7 +109,7 @@ def period_of_chats() -> list[Finding]:
 def hourly_observations() -> list[Finding]:
     """Observations of duration and of retrials in the hourly panel of all chats."""
     n = {
-        c: float(cell("A4", panel="all", row="observations", column=c).value)
+        c: float(cell("A4", panel="all", row="observations", column=c)["value"])
         for c in ("log_duration", "retrial")
     }
     return [
@@ -129,7 +129,7 @@ def hourly_observations() -> list[Finding]:
 def eligible_by_arm() -> list[Finding]:
     """Whether treated workers received their share of AI-eligible chats."""
     share = fact("sample_treated") / fact("sample_chats")
-    days = {a: float(cell("A1", panel="chat", row="n", column=a).value) for a in ("treated", "control")}
+    days = {a: float(cell("A1", panel="chat", row="n", column=a)["value"]) for a in ("treated", "control")}
     expected = days["treated"] / sum(days.values())
     return [
         Finding(
@@ -148,7 +148,7 @@ def eligible_by_arm() -> list[Finding]:
 def attendance() -> list[Finding]:
     """Days worked per worker before the start, by arm."""
     per = {
-        a: float(cell("A1", panel="chat", row="n", column=a).value) / fact(f"workers_{a}")
+        a: float(cell("A1", panel="chat", row="n", column=a)["value"]) / fact(f"workers_{a}")
         for a in ("treated", "control")
     }
     return [
@@ -196,7 +196,7 @@ def variables() -> list[Finding]:
 
 def tenure() -> list[Finding]:
     """Mean tenure in years and in months."""
-    years = float(cell("1", row="tenure").value)
+    years = float(cell("1", row="tenure")["value"])
     implied = MONTHS * years
     return [
         Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hitlbayes.published.findings import (
     AGREES,
@@ -17,7 +18,7 @@ from hitlbayes.published.findings import (
     z_range,
 )
 from hitlbayes.published.posterior import published_means
-from hitlbayes.published.tables import P_BELOW, cell, fact, table
+from hitlbayes.published.tables import P_BELOW, cell, cells, fact
 
 TYPES = ("technical", "emotional", "human", "none")
 OUTCOMES = ("log_duration", "retrial", "rating")
@@ -84,12 +85,12 @@ def _by_se(gap: float, se: float) -> str:
 
 def stars() -> list[Finding]:
     """Printed stars against estimate over standard error, allowing for rounding."""
-    every = [row for t in ESTIMATES for row in table(t).query("quantity == 'estimate'").itertuples()]
+    every = [row for t in ESTIMATES for row in cells(t, "quantity == 'estimate'")]
     fits = nominal = 0
     for row in every:
-        low, high = z_range(row.value, row.se, decimals=int(row.decimals))
-        fits += star_bounds_allow(row.stars, p_two_sided(high), p_two_sided(low))
-        nominal += row.stars == stars_of(p_two_sided(row.value / row.se))
+        low, high = z_range(row["value"], row["se"], decimals=int(row["decimals"]))
+        fits += star_bounds_allow(row["stars"], p_two_sided(high), p_two_sided(low))
+        nominal += row["stars"] == stars_of(p_two_sided(row["value"] / row["se"]))
     return [
         Finding(
             "estimates whose stars fit estimate / SE, rounding allowed for",
@@ -123,7 +124,11 @@ def star_bounds_allow(printed: str, p_low: float, p_high: float) -> bool:
 
 def percent_of_log_points() -> list[Finding]:
     """Effects on log duration that the text reads as percentages."""
-    cases = [("all", "2", None), ("eligible", "3", None), ("ineligible", "4", None)]
+    cases: list[tuple[str, str, str | None]] = [
+        ("all", "2", None),
+        ("eligible", "3", None),
+        ("ineligible", "4", None),
+    ]
     cases += [(t, "5", t) for t in TYPES]
     found = []
     for key, name, panel in cases:
@@ -182,7 +187,7 @@ def type_contrasts() -> list[Finding]:
 
 def effort_contrasts() -> list[Finding]:
     """Differences in effort that the text states, against the printed intervals."""
-    means = published_means().set_index(["outcome", "group"])
+    means: Any = published_means().set_index(["outcome", "group"])
     lower = "emotional takeovers are called lower"
     cases = [
         ("human_delay", "emotional", "technical", "emotional takeovers are called slower"),
@@ -232,7 +237,9 @@ def rated_by_type() -> list[Finding]:
     """Share of matched chats that were rated, by type: what the treated ones must have answered."""
     found = []
     for t in TYPES:
-        n = {c: float(cell("5", panel=t, row="observations", column=c).value) for c in ("retrial", "rating")}
+        n = {
+            c: float(cell("5", panel=t, row="observations", column=c)["value"]) for c in ("retrial", "rating")
+        }
         share, usual = n["rating"] / n["retrial"], fact("rated_share") / 100
         far = abs(share - usual) > TWO_SE * math.sqrt(usual * (1 - usual) / n["retrial"])
         found.append(

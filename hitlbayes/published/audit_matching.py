@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hitlbayes.published.findings import (
     p_two_sided,
 )
 from hitlbayes.published.posterior import NORMAL_95
-from hitlbayes.published.tables import cell, fact, table
+from hitlbayes.published.tables import cell, cells, fact, table
 
 TYPES = ("technical", "emotional", "human", "none")
 TAKEOVERS = ("technical", "emotional", "human")
@@ -88,7 +89,7 @@ def matched_observations() -> list[Finding]:
     """Observations of Table 5 against twice the matched treated chats."""
     found = []
     for t in TYPES:
-        n = float(cell("5", panel=t, row="observations", column="retrial").value)
+        n = float(cell("5", panel=t, row="observations", column="retrial")["value"])
         twice = 2 * fact(f"matched_{t}")
         found.append(Finding(f"observations, {t}", "Table 5; C.2", n, twice, agreement(n, twice, slack=0)))
     return found
@@ -100,7 +101,7 @@ def matched_issue_tests() -> list[Finding]:
     tried = fits = 0
     misses = []
     for (kind, issue), rows in issues.groupby(["row", "column"]):
-        at = rows.set_index(rows["arm"].where(rows["arm"] != "", "p"))
+        at: Any = rows.set_index(rows["arm"].where(rows["arm"] != "", "p"))
         n = int(at.loc["treated", "n"])
         ok = issue_p_attainable(
             at.loc["treated", "value"], at.loc["control", "value"], n=n, p=at.loc["p", "value"]
@@ -149,7 +150,7 @@ def matched_issue_sums() -> list[Finding]:
     """Issue shares of each matched group against one."""
     shares = table("A5").query("panel == 'issue' and quantity == 'mean'")
     sums = shares.groupby(["row", "arm"])["value"].sum()
-    worst = float(sums.loc[(sums - 1).abs().idxmax()])
+    worst = 1 + float(max(sums - 1, key=abs))
     slack = shares["column"].nunique() * half_unit(3)
     verdict = agreement(worst, 1, slack=slack)
     return [Finding("issue shares of matched chats, furthest from 1", "Table A5", worst, 1.0, verdict)]
@@ -200,12 +201,12 @@ def matched_balance() -> list[Finding]:
 def proactivity_intervals() -> list[Finding]:
     """Intervals of a 0/1 mean against those of independent chats."""
     found = []
-    for r in table("6").query("column == 'proactivity'").itertuples():
-        printed = (r.upper - r.lower) / 2
-        implied = NORMAL_95 * math.sqrt(r.value * (1 - r.value) / r.n)
+    for r in cells("6", "column == 'proactivity'"):
+        printed = (r["upper"] - r["lower"]) / 2
+        implied = NORMAL_95 * math.sqrt(r["value"] * (1 - r["value"]) / r["n"])
         found.append(
             Finding(
-                f"half-width of the interval of proactivity, {r.row}",
+                f"half-width of the interval of proactivity, {r['row']}",
                 "Table 6",
                 printed,
                 implied,

@@ -9,6 +9,8 @@ while this uses the ratio of means; `ratio_check` says how much that could matte
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -16,6 +18,8 @@ import xarray as xr
 from hitlbayes.errors import SpecError
 from hitlbayes.published.decomposition import EffortDecomposition
 from hitlbayes.published.posterior import published_means
+
+Values = Any  # float, array or DataArray: the arithmetic is the same
 
 SEED = 20240815
 NEEDED = ("human_rounds", "human_share")
@@ -29,7 +33,7 @@ DRAWS_NOTE = (
 )
 
 
-def implied_ai_rounds(human_rounds: np.ndarray, share: np.ndarray) -> np.ndarray:
+def implied_ai_rounds(human_rounds: Values, share: Values) -> Values:
     """Mean AI rounds that human rounds and their share of all rounds imply.
 
     Examples
@@ -40,7 +44,7 @@ def implied_ai_rounds(human_rounds: np.ndarray, share: np.ndarray) -> np.ndarray
     return human_rounds * (1 - share) / share
 
 
-def share_of_rounds(human_rounds: np.ndarray, ai_rounds: np.ndarray) -> np.ndarray:
+def share_of_rounds(human_rounds: Values, ai_rounds: Values) -> Values:
     """Share of rounds that are human.
 
     Examples
@@ -54,8 +58,8 @@ def share_of_rounds(human_rounds: np.ndarray, ai_rounds: np.ndarray) -> np.ndarr
 
 
 def split_share_gap(
-    *, human: np.ndarray, share: np.ndarray, reference_human: np.ndarray, reference_share: np.ndarray
-) -> dict[str, np.ndarray]:
+    *, human: Values, share: Values, reference_human: Values, reference_share: Values
+) -> dict[str, Values]:
     """Gap in share from the reference, split into the parts of AI rounds and of human rounds.
 
     Each part is averaged over the two orders in which the rounds can be exchanged (Shapley), so the parts
@@ -64,9 +68,9 @@ def split_share_gap(
     Returns
     -------
     dict
-        ``share_if_ai`` (reference's human rounds, this type's AI rounds), ``share_if_human`` (this type's human
-        rounds, reference's AI rounds), ``gap``, ``part_ai``, ``part_human``, ``fraction_ai`` (of the gap; missing
-        where there is none).
+        ``share_if_ai`` (reference's human rounds, this type's AI rounds), ``share_if_human`` (this type's
+        human rounds, reference's AI rounds), ``gap``, ``part_ai``, ``part_human``, ``fraction_ai`` (of the
+        gap; missing where there is none).
     """
     ai, reference_ai = implied_ai_rounds(human, share), implied_ai_rounds(reference_human, reference_share)
     share_if_ai = share_of_rounds(reference_human, ai)
@@ -150,7 +154,7 @@ def _check(frame: pd.DataFrame, *, reference: str) -> list[str]:
         raise SpecError(
             f"reference={reference!r} must be one of two types or more; there are {', '.join(groups)}."
         )
-    wide = frame.pivot(index="group", columns="outcome", values="estimate")
+    wide: Any = frame.pivot(index="group", columns="outcome", values="estimate")
     holes = [
         f"{m} of {g}"
         for m in NEEDED
@@ -218,7 +222,7 @@ def _spread(frame: pd.DataFrame, *, others: list[str], reference: str, measures:
     """Root mean square of the two types' implied SDs between chats; missing for derived measures."""
     sd = frame.assign(sd=frame["se"] * np.sqrt(frame["n"].astype("float64")))
     wide = sd.pivot(index="outcome", columns="group", values="sd").reindex(measures)
-    pooled = np.sqrt((wide[others].pow(2).add(wide[reference].pow(2), axis=0)) / 2)
+    pooled: Any = np.sqrt((wide[others].pow(2).add(wide[reference].pow(2), axis=0)) / 2)
     return xr.DataArray(
         pooled.to_numpy(),
         dims=("measure", "comparison"),

@@ -9,6 +9,7 @@ expected ratios.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def ratio_check(
 
 def _type(frame: pd.DataFrame, group: str) -> tuple[float, float, float]:
     """Mean and SD of human rounds, and the share, of one type."""
-    at = frame[frame["group"] == group].set_index("outcome")
+    at: Any = frame[frame["group"] == group].set_index("outcome")
     missing = [m for m in NEEDED if m not in at.index]
     if missing:
         raise SpecError(f"{', '.join(missing)} of {group!r} is needed; the types are {set(frame['group'])}.")

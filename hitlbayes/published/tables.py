@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ def _read(file: str) -> pd.DataFrame:
     with (files("hitlbayes.published") / "data" / file).open(encoding="utf-8") as handle:
         text = pd.read_csv(handle, dtype="str", keep_default_na=False)
     for name, dtype in types.items():
-        text[name] = pd.to_numeric(text[name].replace("", None)).astype(dtype)
+        text[name] = pd.to_numeric(text[name].where(text[name] != "")).astype(dtype)  # type: ignore[call-overload]
     return text
 
 
@@ -82,7 +83,8 @@ def table(name: str) -> pd.DataFrame:
     if key not in NAMES:
         raise SpecError(f"There is no published table {name!r}. The tables are {', '.join(NAMES)}.")
     frame = _read(f"table_{key}.csv").copy()
-    frame.insert(frame.columns.get_loc("stars") + 1, "p_below", frame["stars"].map(P_BELOW).astype("float64"))
+    after = list(frame.columns).index("stars") + 1
+    frame.insert(after, "p_below", frame["stars"].map(P_BELOW).astype("float64"))
     frame.attrs["source"] = "published"
     return frame
 
@@ -115,11 +117,16 @@ def fact(key: str) -> float:
     return float(found[key])
 
 
-def cell(name: str, **where: str) -> pd.Series:
+def cell(name: str, **where: str) -> dict[str, Any]:
     """The one row of a published table that has these values in these columns."""
     frame = table(name)
     for column, value in where.items():
         frame = frame[frame[column] == value]
     if len(frame) != 1:
         raise SpecError(f"Table {name} has {len(frame)} figures with {where}; exactly one was wanted.")
-    return frame.iloc[0]
+    return {str(k): v for k, v in frame.iloc[0].items()}
+
+
+def cells(name: str, query: str) -> list[dict[str, Any]]:
+    """The rows of a published table for which a pandas query holds."""
+    return [{str(k): v for k, v in row.items()} for row in table(name).query(query).to_dict("records")]
