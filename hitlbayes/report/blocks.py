@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from hitlbayes.errors import SpecError
+from hitlbayes.report.canvas import Plot
 from hitlbayes.report.tables import plain_table
 
 LINE = 0.16  # inches of a line of a figure's caption
@@ -92,7 +93,7 @@ def _safe(block: Markup | str) -> Markup:
 
 
 def _svg(picture: Figure) -> bytes:
-    label = picture._supxlabel if getattr(picture, "caption", "") else None
+    label = picture.caption_text if isinstance(picture, Plot) else None
     width, height = picture.get_size_inches()
     buffer = BytesIO()
     try:

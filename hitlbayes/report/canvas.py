@@ -11,6 +11,10 @@ from typing import Any, ParamSpec
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+
+from hitlbayes.errors import SpecError
 
 P = ParamSpec("P")
 
@@ -43,6 +47,7 @@ class Plot(Figure):
     """A figure that knows its caption and shows itself in a notebook without pyplot."""
 
     caption: str = ""
+    caption_text: Text | None = None
 
     def _repr_png_(self) -> bytes:
         buffer = BytesIO()
@@ -69,15 +74,17 @@ def sheet(*, height: float, width: float = WIDTH) -> Plot:
     >>> sheet(height=3).get_size_inches().tolist()
     [7.2, 3.0]
     """
-    figure = Plot(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.03, hspace=0.03)
-    return figure
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.03, hspace=0.03)
+    return Plot(figsize=(width, height), layout=layout)
 
 
 def axes_for(ax: Axes | None, *, height: float) -> tuple[Figure, Axes]:
     """The caller's axes and their figure, or new ones."""
     if ax is not None:
-        return ax.get_figure(root=True), ax
+        owner = ax.get_figure(root=True)
+        if owner is None:
+            raise SpecError("ax= belongs to no figure; make one with Figure().add_subplot().")
+        return owner, ax
     figure = sheet(height=height)
     return figure, figure.add_subplot()
 
@@ -125,7 +132,9 @@ def finish(figure: Figure, *, caption: str, synthetic: bool, ok: bool, title: st
             bbox=style,
         )
     characters = int(figure.get_figwidth() * 72 / (8 * 0.53))
-    figure.supxlabel(textwrap.fill(caption, characters), x=0.012, ha="left", fontsize=8, color="#444444")
+    figure.caption_text = figure.supxlabel(
+        textwrap.fill(caption, characters), x=0.012, ha="left", fontsize=8, color="#444444"
+    )
     return figure
 
 

@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from hitlbayes.errors import StorageError
 from hitlbayes.report.blocks import details, figure, table, text
-from hitlbayes.report.html import Section, document
+from hitlbayes.report.html import Section, Source, document
 from hitlbayes.report.plots import plot_categories, plot_checks, plot_effect, plot_periods, plot_workers
 from hitlbayes.report.protocol import FitLike
-from hitlbayes.report.rows import compare, effect_row
-from hitlbayes.report.summary import computed, headline
+from hitlbayes.report.rows import compare, effect_row, has_effect
+from hitlbayes.report.summary import computed, opening
 from hitlbayes.report.tables import effects_table
 from hitlbayes.report.verdict import fit_verdict
 from hitlbayes.report.wording import number, subject
@@ -70,18 +70,16 @@ def report_page(
     fit: FitLike, *, truth: float | None = None, published: tuple[float, float] | None = None
 ) -> str:
     """The report of a fit as HTML; see `fit_report`."""
-    rows = compare([effect_row(fit, truth=truth, published=published)])
-    lead = [
-        table(effects_table(rows)),
-        figure(plot_effect(fit, truth=truth, published=published)),
-    ]
+    effect = has_effect(fit)
+    kind = "Effect of treatment" if effect else "Mixed model"
+    own: Source = "synthetic" if fit.synthetic else "data"
     return document(
-        _sections(fit),
-        title=f"Effect of treatment: {subject(fit.outcome, scope=fit.scope)}",
-        subtitle=headline(fit),
+        _sections(fit) if effect else [Section("How it was computed", _computation(fit), collapsed=True)],
+        title=f"{kind}: {subject(fit.outcome, scope=fit.scope)}",
+        subtitle=opening(fit),
         verdict=fit_verdict(fit.check()),
-        sources=["synthetic" if fit.synthetic else "data", *(["published"] if published else [])],
-        lead=lead,
+        sources=[own, "published"] if published else [own],
+        lead=_lead(fit, truth=truth, published=published) if effect else [_terms(fit, opened=True)],
         facts={
             "fit": fit.name,
             "seed": str(fit.seed),
@@ -89,6 +87,11 @@ def report_page(
             "hitlbayes": versions()["hitlbayes"],
         },
     )
+
+
+def _lead(fit: FitLike, *, truth: float | None, published: tuple[float, float] | None) -> list[Markup]:
+    rows = compare([effect_row(fit, truth=truth, published=published)])
+    return [table(effects_table(rows)), figure(plot_effect(fit, truth=truth, published=published))]
 
 
 def _sections(fit: FitLike) -> list[Section]:
@@ -110,10 +113,10 @@ def _weights(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[*names, "prob_positive", "units"]].rename(columns=names | {"prob_positive": "Pr(> 0)"})
 
 
-def _terms(fit: FitLike) -> Markup:
+def _terms(fit: FitLike, *, opened: bool = False) -> Markup:
     terms = fit.tidy(prob=0.95, kind="eti")
     title = f"All {len(terms)} terms: mean, SD, 95% ETI, effective sizes and r_hat"
-    return details(title, table(terms))
+    return details(title, table(terms), opened=opened)
 
 
 def _computation(fit: FitLike) -> tuple[Markup, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -157,10 +159,10 @@ def _ranks(ax: Axes, counts: NDArray[np.int64], *, draws: int) -> None:
         low, high = rank_band(draws=draws, chains=chains, bins=bins)
         ax.axhspan(low, high, color="#E9E9E9", lw=0)
     colours = (canvas.BLUE, canvas.ORANGE, canvas.GREEN, canvas.PURPLE, canvas.BLACK, canvas.SKY)
-    dashes = ("-", (0, (5, 1)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+    dashes: tuple[Any, ...] = ("-", (0, (5, 1)), (0, (1, 1)), (0, (4, 1, 1, 1)))
     for chain, heights in enumerate(counts):
-        style = {"color": colours[chain % len(colours)], "ls": dashes[chain % len(dashes)]}
-        ax.stairs(heights, edges, lw=1.2, baseline=None, label=f"chain {chain + 1}", **style)
+        colour, dash = colours[chain % len(colours)], dashes[chain % len(dashes)]
+        ax.stairs(heights, edges, lw=1.2, baseline=None, color=colour, ls=dash, label=f"chain {chain + 1}")
     ax.set_xlim(0, draws)
     ax.set_ylim(0, 1.3 * counts.max())
     ax.set_xlabel("rank of the effect's draws over all chains")

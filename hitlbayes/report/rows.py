@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,14 @@ def in_units(value: float, *, units: str) -> float:
     if units == "percent":
         return 100.0 * math.expm1(value)
     return FACTORS.get(units, 1.0) * value
+
+
+def has_effect(fit: FitLike) -> bool:
+    """Whether a fit estimates a treatment effect; a mixed model without treatment does not."""
+    try:
+        return "att" in fit.effects()
+    except SpecError:
+        return False
 
 
 def effect_row(
@@ -210,14 +219,14 @@ def _flags(rows: pd.DataFrame, name: str) -> pd.Series:
     return flags.astype(bool)
 
 
-def _twin(fit: FitLike) -> dict[str, float]:
+def _twin(fit: FitLike) -> dict[str, Any]:
     twin = fit.frequentist
     values = (math.nan,) * 3 if twin is None else (twin.estimate, twin.lower, twin.upper)
     names = ("twin", "twin_lower", "twin_upper")
     return {name: in_units(value, units=fit.units) for name, value in zip(names, values, strict=True)}
 
 
-def _published(published: tuple[float, float] | None, *, units: str) -> dict[str, float]:
+def _published(published: tuple[float, float] | None, *, units: str) -> dict[str, Any]:
     estimate, se = published if published is not None else (math.nan, math.nan)
     return {
         "published": in_units(estimate, units=units),
@@ -228,7 +237,7 @@ def _published(published: tuple[float, float] | None, *, units: str) -> dict[str
     }
 
 
-def _verdict(fit: FitLike) -> dict[str, bool | str | float]:
+def _verdict(fit: FitLike) -> dict[str, Any]:
     check = fit.check()
     worst = {name: getattr(check, name) for name in ("r_hat", "ess_bulk", "ess_tail", "divergences")}
     numbers = {name: math.nan if value is None else float(value) for name, value in worst.items()}

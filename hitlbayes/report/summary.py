@@ -8,10 +8,11 @@ import numpy as np
 
 from hitlbayes.report.draws import draws_of, sign_phrase
 from hitlbayes.report.protocol import FitLike
-from hitlbayes.report.rows import EffectRow, effect_row
+from hitlbayes.report.rows import EffectRow, effect_row, has_effect
 from hitlbayes.report.verdict import fit_verdict
-from hitlbayes.report.wording import bracket, decimals, number, outcome_label, scope_label
+from hitlbayes.report.wording import bracket, decimals, number, outcome_label, scope_label, subject
 
+TERMS = 12  # of a model without treatment, as many terms are printed
 SYNTHETIC = "Synthetic data: simulated from known effects; nothing here is a finding about real people."
 FAILED = "background:#fdecea;border-left:4px solid #b00020;padding:.4em .7em;color:#7a0016"
 LABEL = "background:#fff4e0;border-left:4px solid #d55e00;padding:.25em .7em;color:#8a3b00"
@@ -36,18 +37,23 @@ def headline(fit: FitLike, *, weight: str = "chat") -> str:
     )
 
 
+def opening(fit: FitLike) -> str:
+    """The first sentence about a fit: its effect, or what was modelled where there is no treatment."""
+    if has_effect(fit):
+        return headline(fit)
+    return f"Mixed model of {subject(fit.outcome, scope=fit.scope, capital=False)}: {len(fit.tidy())} terms."
+
+
 def summary_text(fit: FitLike) -> str:
     """A fit in a few lines of text; one that failed its checks says so first."""
     verdict = fit_verdict(fit.check())
-    row = effect_row(fit)
-    places = decimals(row.sd)
     lines = [] if verdict.ok else [verdict.headline, *(f"  - {problem}" for problem in verdict.details), ""]
     lines += [SYNTHETIC, ""] if fit.synthetic else []
-    lines += [headline(fit), ""]
-    values = _values(row, places=places)
-    width = max(len(name) for name, _, _ in values)
-    lines += [f"  {name:<{width}}  {value} {interval}" for name, value, interval in values]
-    lines += ["", verdict.headline] if verdict.ok else []
+    lines += [opening(fit), ""]
+    values = _values(fit)
+    names, numbers = (max(len(value[column]) for value in values) for column in (0, 1))
+    lines += [f"  {name:<{names}}  {value:>{numbers}} {interval}" for name, value, interval in values]
+    lines += ["", verdict.headline] if verdict.ok else [""]
     return "\n".join([*lines, computed(fit)])
 
 
@@ -57,17 +63,15 @@ def summary_html(fit: FitLike) -> str:
     Every text that comes from the data is escaped; styles are inline, so that the card stands alone.
     """
     verdict = fit_verdict(fit.check())
-    row = effect_row(fit)
     parts = []
     if not verdict.ok:
         problems = "".join(f"<li>{escape(problem)}</li>" for problem in verdict.details)
-        parts.append(
-            f'<div style="{FAILED}"><strong>{escape(verdict.headline)}</strong><ul>{problems}</ul></div>'
-        )
+        head = f"<strong>{escape(verdict.headline)}</strong><ul>{problems}</ul>"
+        parts.append(f'<div style="{FAILED}">{head}</div>')
     if fit.synthetic:
         parts.append(f'<div style="{LABEL}">{escape(SYNTHETIC)}</div>')
-    parts.append(f"<p><strong>{escape(headline(fit))}</strong></p>")
-    cells = [map(escape, cell) for cell in _values(row, places=decimals(row.sd))]
+    parts.append(f"<p><strong>{escape(opening(fit))}</strong></p>")
+    cells = [map(escape, cell) for cell in _values(fit)]
     lines = "".join(f"<tr><td>{'</td><td>'.join(cell)}</td></tr>" for cell in cells)
     parts.append(f"<table><tbody>{lines}</tbody></table>")
     if verdict.ok:
@@ -78,15 +82,27 @@ def summary_html(fit: FitLike) -> str:
 
 def computed(fit: FitLike) -> str:
     """How the draws were made, in one line: sampler, draws, seed, time."""
-    sizes = fit.effects()["att"].sizes
-    chains, draws = int(sizes["chain"]), int(sizes["draw"])
-    return (
-        f"{fit.family} model, {fit.sampler}, {chains} chains of {draws:,} draws, seed {fit.seed}, "
-        f"{number(fit.seconds, places=1)} s."
-    )
+    drawn = ""
+    if has_effect(fit):
+        sizes = fit.effects()["att"].sizes
+        drawn = f"{int(sizes['chain'])} chains of {int(sizes['draw']):,} draws, "
+    return f"{fit.family} model, {fit.sampler}, {drawn}seed {fit.seed}, {number(fit.seconds, places=1)} s."
 
 
-def _values(row: EffectRow, *, places: int) -> list[tuple[str, str, str]]:
+def _values(fit: FitLike) -> list[tuple[str, str, str]]:
+    if has_effect(fit):
+        return _effect_values(effect_row(fit))
+    terms = fit.tidy(prob=0.95, kind="eti")
+    values = []
+    for term in terms.head(TERMS).to_dict("records"):
+        places = decimals(term["sd"])
+        interval = f"{bracket(term['lower'], term['upper'], places=places)} 95% ETI"
+        values.append((str(term["term"]), number(term["mean"], places=places), interval))
+    return [*values, ("and more, in tidy()", "", "")] if len(terms) > TERMS else values
+
+
+def _effect_values(row: EffectRow) -> list[tuple[str, str, str]]:
+    places = decimals(row.sd)
     values = [
         (
             f"posterior mean ({row.units})",

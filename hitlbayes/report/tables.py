@@ -26,7 +26,8 @@ PRINTED = 3  # decimal places of the published tables
 NOTE = (
     "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. The published "
     "estimate and the frequentist twin (two-way fixed effects, standard errors clustered by unit) average "
-    "unit-period means; the posterior effect is weighted by {weights}."
+    "unit-period means (as printed: log points, proportions, points); "
+    "the posterior effect is weighted by {weights}."
 )
 LABEL = 44  # characters of a row's name before it wraps
 CSS = (
@@ -88,9 +89,7 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
         table = table.tab_header(title=title or "Average effects on the treated", subtitle=labels or None)
     table = (
         table.cols_hide("units")
-        .cols_label(
-            {"effect": "Effect on"} | {name: words for name, words in HEADINGS.items() if name in shown}
-        )
+        .cols_label(effect="Effect on", **{name: HEADINGS[name] for name in HEADINGS if name in shown})
         .cols_align("left", columns="effect")
         .cols_align("right", columns=[name for name in HEADINGS if name in shown])
         .tab_style(style.text(weight="bold"), loc.body(columns="posterior"))

@@ -76,7 +76,10 @@ def rows_verdict(rows: pd.DataFrame) -> Verdict:
         worst = ", ".join(_extremes(rows))
         who = f"All {len(rows)} fits" if len(rows) > 1 else "The draws"
         return Verdict(ok=True, headline=f"{who} passed every check: {worst}.")
-    details = tuple(f"{row.label}: {row.problems or 'no reason given'}" for row in failed.itertuples())
+    details = tuple(
+        f"{label}: {problems or 'no reason given'}"
+        for label, problems in zip(failed["label"].tolist(), failed["problems"].tolist(), strict=True)
+    )
     head = f"{len(failed)} of {len(rows)} fits FAILED their checks: do not rely on their numbers."
     if len(rows) == 1:
         head = "This fit FAILED its checks: do not rely on its numbers."

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hitlbayes.errors import SpecError
+
 CHAINS, DRAWS = 4, 500
 
 
@@ -122,3 +124,10 @@ class ArrayFit:
 def array_fit(*, mean: float = -0.40, sd: float = 0.1, seed: int = 1, **changes: object) -> ArrayFit:
     draws = np.random.default_rng(seed).normal(mean, sd, (CHAINS, DRAWS))
     return ArrayFit(att=draws, **changes)  # type: ignore[arg-type]
+
+
+class MixedFit(ArrayFit):
+    """A model without treatment: it has terms and no effect."""
+
+    def effects(self, *, weight: str = "chat") -> xr.Dataset:
+        raise SpecError("this model has no treatment, so it has no effect.")

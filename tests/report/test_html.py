@@ -19,7 +19,7 @@ from hitlbayes.report.plots import plot_effect
 from hitlbayes.report.rows import compare, effect_row
 from hitlbayes.report.verdict import Verdict, fit_verdict, rows_verdict
 
-from .standin import Check, array_fit
+from .standin import Check, MixedFit, array_fit
 
 FAILED = Check(ok=False, problems=("r_hat 1.08 for sd_effect", "bulk ESS 37"), r_hat=1.08, ess_bulk=37.0)
 VOID = {"meta", "img", "br", "link", "hr", "col", "input"}
@@ -119,7 +119,7 @@ def test_figure_moves_its_caption_into_text_and_back() -> None:
     size = picture.get_size_inches().copy()
     html = figure(picture)
     assert picture.caption in html
-    assert picture._supxlabel.get_visible()
+    assert picture.caption_text.get_visible()
     assert np.array_equal(picture.get_size_inches(), size)
     svg = base64.b64decode(re.search(r"base64,([^\"]+)", html).group(1)).decode()
     assert svg.lstrip().startswith("<?xml")
@@ -148,3 +148,9 @@ def test_verdict_of_many_takes_the_worst() -> None:
     assert headline.startswith("All 2 fits passed every check: r_hat at most 1.009, bulk ESS at least 500,")
     mixed = compare([effect_row(array_fit()), effect_row(array_fit(verdict=FAILED), label="B")])
     assert rows_verdict(mixed).details == ("B: r_hat 1.08 for sd_effect; bulk ESS 37",)
+
+
+def test_report_of_a_model_without_treatment_holds_its_terms() -> None:
+    page = report_page(MixedFit(att=np.zeros((2, 3)), frequentist=None, synthetic=False))
+    assert "Mixed model: Customer rating" in page
+    assert "<td>sd_effect</td>" in page

@@ -6,7 +6,7 @@ import numpy as np
 
 from hitlbayes.report.summary import headline, summary_html, summary_text
 
-from .standin import ArrayFit, Check, array_fit
+from .standin import ArrayFit, Check, MixedFit, array_fit
 
 FAILED = Check(ok=False, problems=("r_hat 1.08 for <sd>",), r_hat=1.08)
 
@@ -39,3 +39,12 @@ def test_printed_summary_has_twin_seed_and_checks() -> None:
     assert "The draws passed every check" in text
     assert text.endswith("ordinal model, split HMC, 4 chains of 500 draws, seed 20240815, 16.2 s.")
     assert "frequentist" not in summary_text(array_fit(frequentist=None))
+
+
+def test_a_model_without_treatment_prints_its_terms() -> None:
+    fit = MixedFit(att=np.zeros((2, 3)), frequentist=None, synthetic=False)
+    text = summary_text(fit)
+    assert text.startswith("Mixed model of customer rating, AI-eligible chats: 9 terms.")
+    first = fit.tidy().iloc[0]
+    assert f"  beta         −{abs(first['mean']):.2f} [" in text
+    assert "sd_effect" in summary_html(fit)
