@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from hitlbayes.report.rows import checked
 from hitlbayes.report.verdict import rows_verdict
 from hitlbayes.report.wording import bracket, decimals, number
 
-HEADINGS = {
+HEADINGS: dict[str, Any] = {
     "printed": "As printed\n(SE)",
     "published": "Published\n[95% CI]",
     "twin": "Frequentist twin\n[95% CI]",
