@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from hitlbayes.twin.cells import Cells, simulate_cells
+from hitlbayes.twin.panels import simulate_panels
 from hitlbayes.twin.parameters import TYPES, Effect, Effects, Parameters
 from hitlbayes.twin.simulate import Twin, simulate
 
-__all__ = ["TYPES", "Effect", "Effects", "Parameters", "Twin", "simulate"]
+__all__ = [
+    "TYPES",
+    "Cells",
+    "Effect",
+    "Effects",
+    "Parameters",
+    "Twin",
+    "simulate",
+    "simulate_cells",
+    "simulate_panels",
+]

@@ -19,8 +19,8 @@ FIRST_HOUR, LAST_HOUR = 7, 24
 class Arrivals:
     """Chats in order of worker, day and time.
 
-    `cell`: row of the roster; `second`: of the day; `eligible`; `stratum`: index into `TYPES` of what an AI-handled
-    chat would become (principal stratum), 4 where the chat is not eligible.
+    `cell`: row of the roster; `second`: of the day; `eligible`; `stratum`: index into `TYPES` of what an
+    AI-handled chat would become (principal stratum), 4 where the chat is not eligible.
     """
 
     cell: Ints
@@ -43,7 +43,7 @@ class Intake:
 
 
 def draw_arrivals(volume: Volume, *, shares: tuple[float, ...], roster: Roster, rng: Generator) -> Arrivals:
-    """Chats of each worker-day, uniform within a shift of whole hours that is longer on busy days."""
+    """Chats of each worker-day within a shift of whole hours, longer on busy days and thinner at its ends."""
     rows = np.arange(roster.worker.size)
     cell = np.concatenate([np.repeat(rows, roster.ineligible), np.repeat(rows, roster.eligible)])
     eligible = np.arange(cell.size) >= roster.ineligible.sum()
@@ -51,7 +51,8 @@ def draw_arrivals(volume: Volume, *, shares: tuple[float, ...], roster: Roster, 
     hours = np.rint(typical * np.exp(volume.shift_sd * rng.standard_normal(rows.size)))
     hours = np.clip(hours, 1, LAST_HOUR - FIRST_HOUR)
     start = FIRST_HOUR + np.floor(rng.random(rows.size) * (LAST_HOUR - FIRST_HOUR - hours + 1))
-    second = np.floor(3600 * (start[cell] + hours[cell] * rng.random(cell.size))).astype(np.int64)
+    within = rng.beta(volume.shift_peak, volume.shift_peak, cell.size)
+    second = np.floor(3600 * (start[cell] + hours[cell] * within)).astype(np.int64)
     order = np.argsort(cell * 86_400 + second, kind="stable")
     stratum = rng.choice(len(TYPES), size=cell.size, p=_proportions(shares)).astype(np.int8)
     stratum[~eligible] = len(TYPES)
@@ -59,7 +60,13 @@ def draw_arrivals(volume: Volume, *, shares: tuple[float, ...], roster: Roster, 
 
 
 def draw_intake(
-    customers: Customers, *, issues: Issues, shares: tuple[float, ...], arrivals: Arrivals, roster: Roster, rng: Generator
+    customers: Customers,
+    *,
+    issues: Issues,
+    shares: tuple[float, ...],
+    arrivals: Arrivals,
+    roster: Roster,
+    rng: Generator,
 ) -> Intake:
     """Customer and issue of each chat, by escalation stratum."""
     kind = arrivals.stratum

@@ -12,8 +12,8 @@ from scipy.special import ndtr
 from hitlbayes.twin.parameters import Escalation
 from hitlbayes.twin.workers import Floats, Ints
 
-TIE_ROUNDS_LENGTH = 0.4
-"""Correlation of latent human and AI rounds with the chat's own log duration."""
+TIE_HUMAN_LENGTH, TIE_AI_LENGTH = 0.4, 0.1
+"""Correlation of latent human and AI rounds with the chat's log duration; AI rounds take little time."""
 TIE_EXTRA_ROUNDS = 0.5
 """Latent correlation of messages beyond one a round with human rounds."""
 COUNT_TIE = 0.4
@@ -24,8 +24,8 @@ COUNT_TIE = 0.4
 class Takeover:
     """One entry per AI chat; entries after `ai_rounds` are meaningful only where `taken`.
 
-    Rounds and messages are counts, delays seconds a reply, codes 1-3 (proactivity 0/1), `progress` the share of
-    rounds gone at takeover.
+    Rounds and messages are counts, delays seconds a reply, codes 1-3 (proactivity 0/1), `progress` the share
+    of rounds gone at takeover.
     """
 
     taken: NDArray[np.bool_]
@@ -44,16 +44,16 @@ class Takeover:
 def draw_takeover(
     escalation: Escalation, *, stratum: NDArray[np.int8], worker: Ints, length: Floats, rng: Generator
 ) -> Takeover:
-    """Takeover and effort of AI chats given type (index into `TYPES`), worker and standardised log duration."""
+    """Takeover and effort of AI chats given type (index into `TYPES`), worker and standardised length."""
     taken = stratum > 0
     kind = np.maximum(stratum.astype(int) - 1, 0)
     sentiment = 1 + rng.binomial(4, (_by(escalation.takeover_sentiment, kind) - 1) / 4)
     effort = _effort(escalation, kind=kind, sentiment=sentiment, worker=worker, rng=rng)
-    tied = _mix(length, rng=rng, weight=TIE_ROUNDS_LENGTH)
+    tied = _mix(length, rng=rng, weight=TIE_AI_LENGTH)
     ai_mean = np.where(taken, _by(escalation.ai_rounds, kind), escalation.ai_only_rounds)
     ai_sd = np.where(taken, _by(escalation.ai_rounds_sd, kind), escalation.ai_only_rounds_sd)
     ai_rounds = _counts(ai_mean, sd=ai_sd, latent=tied, floor=1, rng=rng)
-    latent = _mix(effort, rng=rng, weight=escalation.loading, also=length, also_weight=TIE_ROUNDS_LENGTH)
+    latent = _mix(effort, rng=rng, weight=escalation.loading, also=length, also_weight=TIE_HUMAN_LENGTH)
     rounds_mean, rounds_sd = _by(escalation.human_rounds, kind), _by(escalation.human_rounds_sd, kind)
     human_rounds = _counts(rounds_mean, sd=rounds_sd, latent=latent, floor=1, rng=rng)
     extra_mean = _by(escalation.human_messages, kind) - rounds_mean
@@ -61,7 +61,9 @@ def draw_takeover(
     extra_latent = _mix(latent, rng=rng, weight=TIE_EXTRA_ROUNDS)
     extra = _counts(extra_mean, sd=extra_sd, latent=extra_latent, floor=0, rng=rng)
     slow = -_mix(effort, rng=rng, weight=escalation.loading)
-    delay = _lognormal(_by(escalation.human_delay, kind), sd=_by(escalation.human_delay_sd, kind), latent=slow)
+    delay = _lognormal(
+        _by(escalation.human_delay, kind), sd=_by(escalation.human_delay_sd, kind), latent=slow
+    )
     codes = {
         name: _code(escalation, name=name, kind=kind, latent=_mix(effort, rng=rng, weight=escalation.loading))
         for name in ("empathy", "information_seeking", "solution_provision")
@@ -108,7 +110,7 @@ def _code(escalation: Escalation, *, name: str, kind: Ints, latent: Floats) -> I
 
 
 def _counts(mean: Floats, *, sd: Floats, latent: Floats, floor: int, rng: Generator) -> Ints:
-    """`floor` + Poisson with log-normal rate: this mean and SD (at least the Poisson one), rank from `latent`."""
+    """`floor` + Poisson with log-normal rate: this mean and SD (at least Poisson), rank from `latent`."""
     rate = mean - floor
     spread = np.sqrt(np.clip(sd**2 - rate, 0, None))
     return floor + rng.poisson(_lognormal(rate, sd=spread, latent=latent))

@@ -39,7 +39,9 @@ def draw_transcript(
     ai_delay = text.ai_delay * _about_one(text.ai_delay_sd, rng=rng, size=ai.size)
     waited = takeover.ai_rounds * ai_delay + human_rounds * takeover.human_delay
     delay[ai] = waited / rounds[ai]
-    return Transcript(rounds=rounds, messages=messages, words=np.maximum(words, 1).astype(np.int64), avg_delay=delay)
+    return Transcript(
+        rounds=rounds, messages=messages, words=np.maximum(words, 1).astype(np.int64), avg_delay=delay
+    )
 
 
 def _rounds(text: Text, *, worker: Ints, workers: int, length: Floats, rng: Generator) -> Ints:

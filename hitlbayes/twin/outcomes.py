@@ -1,8 +1,9 @@
-"""The outcomes of a chat with and without AI: duration, retrial, rating, and where the worker's attention was."""
+"""Outcomes of a chat with and without AI: duration, retrial, rating, and the worker's attention."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -17,10 +18,11 @@ Bools = NDArray[np.bool_]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Exposure:
-    """Which chats the AI touches: `ai` (handled by it at first), `spill` (others of treated workers after the start).
+    """Which chats the AI touches: `ai` (handled by it at first), `spill` (others of treated workers after
+    the start).
 
-    `log_volume_ai`, `log_volume_spill`: log chats of the chat's worker-day, about its mean over AI chats and over
-    treated worker-days after the start.
+    `log_volume_ai`, `log_volume_spill`: log chats of the chat's worker-day, about its mean over AI chats and
+    over treated worker-days after the start.
     """
 
     cell: Ints
@@ -35,11 +37,11 @@ class Exposure:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Response:
-    """An outcome of every chat: linear predictor without AI (`base`), what the AI adds (`shift`), the draw (`value`)."""
+    """An outcome of every chat: predictor without AI (`base`), what the AI adds (`shift`), `value`."""
 
     base: Floats
     shift: Floats
-    value: NDArray[np.generic]
+    value: NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,12 +86,16 @@ def predictor(terms: Terms, *, exposure: Exposure) -> Floats:
 
 
 def shift(effect: Effect, *, own: OwnEffects, exposure: Exposure, length: Floats) -> Floats:
-    """What the AI adds to the linear predictor; `length` is the chat's standardised log duration without AI."""
+    """What the AI adds to the linear predictor; `length`: standardised log duration without AI."""
     out = np.zeros(exposure.cell.size)
     ai, spill, worker = exposure.ai, exposure.spill, exposure.worker
     by_type = np.asarray(effect.types())[exposure.stratum[ai]]
     out[ai] = by_type + effect.volume * exposure.log_volume_ai[ai] + own.eligible[worker[ai]]
-    direct = effect.spillover + effect.spillover_volume * exposure.log_volume_spill[spill] + own.spillover[worker[spill]]
+    direct = (
+        effect.spillover
+        + effect.spillover_volume * exposure.log_volume_spill[spill]
+        + own.spillover[worker[spill]]
+    )
     out[spill] = direct * (1 - effect.taper * length[spill])
     return out
 
@@ -102,14 +108,18 @@ def draw_duration(base: Floats, *, shift: Floats, length: Floats, sd: float) -> 
 
 def draw_binary(base: Floats, *, shift: Floats, rng: Generator) -> Response:
     """0/1 with logit link."""
-    return Response(base=base, shift=shift, value=(rng.random(base.size) < expit(base + shift)).astype(np.int8))
+    return Response(
+        base=base, shift=shift, value=(rng.random(base.size) < expit(base + shift)).astype(np.int8)
+    )
 
 
 def draw_ordinal(base: Floats, *, shift: Floats, cutpoints: tuple[float, ...], rng: Generator) -> Response:
     """Categories 1..K by cumulative logit."""
     uniform = rng.random(base.size)
     latent = base + shift + np.log(uniform) - np.log1p(-uniform)
-    return Response(base=base, shift=shift, value=(1 + np.searchsorted(np.asarray(cutpoints), latent)).astype(np.int8))
+    return Response(
+        base=base, shift=shift, value=(1 + np.searchsorted(np.asarray(cutpoints), latent)).astype(np.int8)
+    )
 
 
 def expected_rating(predictor: Floats, *, cutpoints: tuple[float, ...]) -> Floats:
@@ -126,7 +136,7 @@ def draw_concurrency(base: Floats, *, shift: Floats, sd: float, rng: Generator) 
 def draw_away_share(
     base: Floats, *, shift: Floats, away: Away, length: Floats, sd: float, rng: Generator
 ) -> Response:
-    """Share of a chat spent elsewhere, logit-normal; larger in long chats. `base` keeps the chat's own noise."""
+    """Share of a chat spent elsewhere, logit-normal, larger in long chats; `base` keeps the noise."""
     own = base + away.duration * length + sd * rng.standard_normal(base.size)
     return Response(base=own, shift=shift, value=expit(own + shift))
 

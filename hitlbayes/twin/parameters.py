@@ -41,7 +41,8 @@ class Volume:
     Chats of a scope are a multinomial draw of the published total over worker-days, with weights
     that are log-normal in worker and worker-day (`sd_*`); a share `short_days` of the worker-days
     has weight `short_size`. Eligible chats have weights of their own and fall on a share `eligible_days_*`
-    of the worker-days only; `eligible_power` ties them to the day's volume of other chats.
+    of the worker-days only; `eligible_power` ties them to the day's volume of other chats. A shift has
+    `shift_hours` at 43 chats, more on busy days (`shift_power`); starts within it are Beta(peak, peak).
     """
 
     attend_pre_treated: float
@@ -66,6 +67,7 @@ class Volume:
     shift_hours: float
     shift_power: float
     shift_sd: float
+    shift_peak: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,10 +96,11 @@ class Process:
 class Effect:
     """What the AI does to one outcome, on its link's scale.
 
-    `none`, `technical`, `emotional`, `human`: chats handled by the AI at first, by escalation type, averaged over
-    chats. `spillover`: treated workers' other chats, averaged over worker-days. `*_volume`: change of either per unit
-    of the worker-day's log volume, about those averages. `sd_*`: workers' own effects. `taper`: by how much less
-    long chats feel the spillover, per standard deviation of a chat's own log duration.
+    `none`, `technical`, `emotional`, `human`: chats handled by the AI at first, by escalation type, averaged
+    over chats. `spillover`: treated workers' other chats, averaged over worker-days. `*_volume`: change of
+    either per unit of the worker-day's log volume, about those averages. `sd_*`: workers' own effects.
+    `taper`: by how much less long chats feel the spillover, per standard deviation of a chat's own log
+    duration.
     """
 
     none: float = 0.0
@@ -223,7 +226,8 @@ class Covariates:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Escalation:
-    """Types of AI chats (shares) and the takeover, by type: AI rounds, sentiment then, text and effort after it.
+    """Types of AI chats (shares) and the takeover, by type: AI rounds, sentiment then, text and effort after
+    it.
 
     Pairs `x`, `x_sd` are means and standard deviations in the order technical, emotional, human
     (`shares` and `ai_only_*` apart). `loading`: correlation of each measure with the chat's effort.
@@ -291,7 +295,12 @@ class Parameters:
             text = resources.files("hitlbayes.twin").joinpath("parameters.toml").read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
-        return _build(cls, tomllib.loads(text), where="parameters")
+        return cls.from_dict(tomllib.loads(text))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Parameters:
+        """Parameters from nested dicts, as `dataclasses.asdict` gives them."""
+        return _build(cls, values, where="parameters")
 
     def dump(self) -> str:
         """TOML text from which `load` gives these parameters back."""

@@ -37,8 +37,8 @@ def chat_rounds(chats: pd.DataFrame, *, scope: str = "eligible", seed: int = 202
 
     Notes
     -----
-    Sentiment goes from the first message's to that at takeover in a straight line, then falls by a share that is
-    smallest after emotional escalations (paper, Figure A6, described there only in words).
+    Sentiment goes from the first message's to that at takeover in a straight line, then falls by a share
+    that is smallest after emotional escalations (paper, Figure A6, described there only in words).
     """
     masks = {"ai": chats["ai"] == 1, "eligible": chats["eligible"] == 1, "all": chats["ai"] >= 0}
     if scope not in masks:

@@ -87,8 +87,8 @@ def simulate(
 
     Notes
     -----
-    Calibrated to the tables of Wang, Zhu, Feng, Lu and Jia (2026); see `hitlbayes.twin.calibrate` and the exemptions
-    in `exemptions.toml`.
+    Calibrated to the tables of Wang, Zhu, Feng, Lu and Jia (2026); see `hitlbayes.twin.calibrate` and the
+    exemptions in `exemptions.toml`.
 
     Examples
     --------
@@ -96,34 +96,32 @@ def simulate(
     >>> twin.synthetic, int(twin.chats["worker_id"].nunique())
     (True, 20)
     """
-    if not scale > 0:
-        raise SpecError(f"scale is {scale}; expected a positive number of times the published volume")
     chosen = parameters or Parameters.load()
     if effects is not None:
         chosen = dataclasses.replace(chosen, effects=effects)
-    chosen, volume_scale = _resize(chosen, workers=workers)
-    return _draw(chosen, seed=seed, scale=scale * volume_scale)
+    chosen, factor = resize(chosen, workers=workers, scale=scale)
+    return _draw(chosen, seed=seed, scale=factor)
 
 
-def _resize(parameters: Parameters, *, workers: int | None) -> tuple[Parameters, float]:
+def resize(parameters: Parameters, *, workers: int | None, scale: float) -> tuple[Parameters, float]:
     """Arms for another number of workers, and what the chat totals must be multiplied by."""
+    if not scale > 0:
+        raise SpecError(f"scale is {scale}; expected a positive number of times the published volume")
     if workers is None:
-        return parameters, 1.0
+        return parameters, scale
     if workers < 4:
         raise SpecError(f"workers is {workers}; expected at least 4, two an arm")
     old = parameters.experiment
     total = old.treated + old.control
     treated = min(max(round(workers * old.treated / total), 2), workers - 2)
     experiment = dataclasses.replace(old, treated=treated, control=workers - treated)
-    return dataclasses.replace(parameters, experiment=experiment), workers / total
+    return dataclasses.replace(parameters, experiment=experiment), scale * workers / total
 
 
 def _draw(parameters: Parameters, *, seed: int, scale: float) -> Twin:
     # one stream a stage: a changed parameter leaves the draws of other stages alone
     streams = iter([np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(24)])
-    roster = draw_roster(
-        parameters.volume, experiment=parameters.experiment, scale=scale, rng=next(streams)
-    )
+    roster = draw_roster(parameters.volume, experiment=parameters.experiment, scale=scale, rng=next(streams))
     people = draw_people(parameters.people, workers=roster.arm.size, rng=next(streams))
     shares = parameters.escalation.shares
     arrivals = intake_model.draw_arrivals(parameters.volume, shares=shares, roster=roster, rng=next(streams))
@@ -144,7 +142,9 @@ def _draw(parameters: Parameters, *, seed: int, scale: float) -> Twin:
     for name in OUTCOMES:
         rng = next(streams)
         terms[name] = draw_terms(getattr(parameters, name), roster=roster, days=days, rng=rng)
-        own[name] = model.draw_own_effects(getattr(parameters.effects, name), workers=roster.arm.size, rng=rng)
+        own[name] = model.draw_own_effects(
+            getattr(parameters.effects, name), workers=roster.arm.size, rng=rng
+        )
     responses = _respond(
         parameters, terms=terms, own=own, exposure=exposure, intake=intake, length=length, rng=next(streams)
     )
@@ -157,7 +157,13 @@ def _draw(parameters: Parameters, *, seed: int, scale: float) -> Twin:
         rng=next(streams),
     )
     transcript = draw_transcript(
-        parameters.text, roster=roster, cell=arrivals.cell, length=length, ai=ai, takeover=takeover, rng=next(streams)
+        parameters.text,
+        roster=roster,
+        cell=arrivals.cell,
+        length=length,
+        ai=ai,
+        takeover=takeover,
+        rng=next(streams),
     )
     draws = Draws(
         roster=roster,
@@ -219,7 +225,13 @@ def _respond(
 
 
 def _truth(
-    parameters: Parameters, *, terms: dict, own: dict, exposure: model.Exposure, responses: dict, length: np.ndarray
+    parameters: Parameters,
+    *,
+    terms: dict,
+    own: dict,
+    exposure: model.Exposure,
+    responses: dict,
+    length: np.ndarray,
 ) -> Truth:
     effects = chat_effects(
         responses,

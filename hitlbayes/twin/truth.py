@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ class Truth:
     types : DataFrame
         The same for AI chats by escalation type, weighted by chat.
     workers : DataFrame
-        One row per worker and outcome: level, drift, own deviations (link's scale) and realised effects by scope.
+        One row per worker and outcome: level, drift, own deviations (link's scale) and realised effects by
+        scope.
     days : DataFrame
         Day effects by outcome, on the link's scale.
     effects : Effects
@@ -114,7 +116,10 @@ def worker_effects(
     for name, outcome in (("duration", "log_duration"), ("retrial", "retrial"), ("rating", "rating")):
         frame = pd.DataFrame({"worker_id": worker_ids, "outcome": outcome})
         frame["level"], frame["drift"] = terms[name].level, terms[name].drift
-        frame["eligible_level"], frame["eligible_drift"] = terms[name].eligible_level, terms[name].eligible_drift
+        frame["eligible_level"], frame["eligible_drift"] = (
+            terms[name].eligible_level,
+            terms[name].eligible_drift,
+        )
         frame["own_eligible"], frame["own_spillover"] = own[name].eligible, own[name].spillover
         parts = {"all": exposure.ai | exposure.spill, "eligible": exposure.ai, "ineligible": exposure.spill}
         for scope, part in parts.items():
@@ -126,7 +131,7 @@ def worker_effects(
     return pd.concat(frames, ignore_index=True)
 
 
-def _difference(link, response: Response) -> Floats:  # noqa: ANN001 - any elementwise function
+def _difference(link: Callable[[Floats], Floats], response: Response) -> Floats:
     out = np.zeros(response.base.size)
     moved = response.shift != 0
     base = response.base[moved]

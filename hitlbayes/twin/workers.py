@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 class Roster:
     """Worker-days with at least one chat.
 
-    `worker`, `day` (0 = first day), `treated`, `post`, `ineligible`, `eligible` (chats): one entry a worker-day;
-    `arm` (workers,): 1 treated.
+    `worker`, `day` (0 = first day), `treated`, `post`, `ineligible`, `eligible` (chats): one entry a
+    worker-day; `arm` (workers,): 1 treated.
     """
 
     arm: Ints
@@ -73,7 +73,7 @@ def draw_people(people: People, *, workers: int, rng: Generator) -> tuple[Floats
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
-    """One outcome's linear predictor without AI: `cell` (worker-days,), what eligible chats add, and workers' terms."""
+    """One outcome's predictor without AI: `cell` (worker-days,), what eligible chats add, workers' terms."""
 
     cell: Floats
     eligible: Floats
@@ -107,9 +107,7 @@ def draw_terms(process: Process, *, roster: Roster, days: int, rng: Generator) -
     )
 
 
-def _attendance(
-    volume: Volume, *, experiment: Experiment, arm: Ints, rng: Generator
-) -> tuple[Ints, Ints]:
+def _attendance(volume: Volume, *, experiment: Experiment, arm: Ints, rng: Generator) -> tuple[Ints, Ints]:
     """Worker and day of each worked day: independent days given a worker's own propensity."""
     before = np.where(arm == 1, volume.attend_pre_treated, volume.attend_pre_control)
     after = np.where(arm == 1, volume.attend_post_treated, volume.attend_post_control)
@@ -143,4 +141,3 @@ def _spread(total: int, *, scale: float, weight: Floats, rng: Generator) -> Ints
     if weight.size == 0 or weight.sum() <= 0:
         return np.zeros(weight.size, dtype=np.int64)
     return rng.multinomial(round(total * scale), weight / weight.sum())
-
