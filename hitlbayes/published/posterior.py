@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,9 +78,11 @@ def _label(
     pooled: bool,
     means: bool,
 ) -> xr.Dataset:
-    wide = {v: frame.pivot(index="outcome", columns="group", values=v) for v in ("estimate", "se", "n")}
     wide = {
-        v: w.reindex(index=outcomes, columns=groups).astype("float64").to_numpy() for v, w in wide.items()
+        v: frame.pivot(index="outcome", columns="group", values=v)
+        .reindex(index=outcomes, columns=groups)
+        .to_numpy(dtype="float64", na_value=np.nan)
+        for v in ("estimate", "se", "n")
     }
     units = frame.drop_duplicates("outcome").set_index("outcome")["units"].loc[outcomes]
     full, short, flat = (
@@ -103,7 +106,7 @@ def _label(
         data["population_mean"], data["tau"] = (short, mu), (short, tau)
     logs = [o for o in outcomes if units[o] == "log points"]
     if logs:
-        percent = 100 * np.expm1(data["effect"].sel(outcome=logs))
+        percent: Any = 100 * np.expm1(data["effect"].sel(outcome=logs))
         data["percent"] = percent.reindex(outcome=outcomes)
     return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ class Reanalysis:
         frame.attrs.update(source=self.source, table=self.table, prob=prob, kind=kind, seed=self.seed)
         return frame
 
-    def _rows(self, name: str, *, prob: float, kind: str) -> list[dict[str, object]]:
+    def _rows(self, name: str, *, prob: float, kind: str) -> list[dict[str, Any]]:
         values = self.draws[name].stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
         outcomes = [str(o) for o in values["outcome"].values]
         labels = [d for d in values.dims if d not in ("sample", "outcome")]
@@ -95,16 +96,11 @@ class Reanalysis:
                     continue
                 sized = name in ("effect", "contrast")
                 threshold = self.thresholds.get(outcome, np.nan) if sized else np.nan
-                rows.append(
-                    {
-                        "outcome": outcome,
-                        "quantity": name,
-                        "group": group,
-                        "units": self._units(name, outcome),
-                    }
-                    | self._printed(name, outcome, group)
-                    | describe(cube[:, i, j], prob=prob, kind=kind, threshold=threshold)
-                )
+                row: dict[str, Any] = {"outcome": outcome, "quantity": name, "group": group}
+                row["units"] = self._units(name, outcome)
+                row |= self._printed(name, outcome, group)
+                row |= describe(cube[:, i, j], prob=prob, kind=kind, threshold=threshold)
+                rows.append(row)
         return rows
 
     def _units(self, name: str, outcome: str) -> str:
