@@ -37,6 +37,8 @@ class TableResult:
         One row per figure; columns are named in the report's words.
     effects : DataFrame or None
         The same effects as `hitlbayes.report.rows.compare` gives them; None for a table of moments.
+    fits : int
+        Number of fits behind it.
     failed : tuple of str
         Names of the fits whose draws failed their checks.
     """
@@ -47,6 +49,7 @@ class TableResult:
     note: str
     frame: pd.DataFrame
     effects: pd.DataFrame | None
+    fits: int
     failed: tuple[str, ...]
 
 
@@ -81,6 +84,7 @@ def did_result(name: str, *, context: Context) -> TableResult:
         note=spec.note,
         frame=frame,
         effects=effects,
+        fits=len(did_units(name, context=context)),
         failed=tuple(failed),
     )
 

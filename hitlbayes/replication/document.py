@@ -123,12 +123,23 @@ def _section(result: TableResult) -> Section:
     if result.note:
         blocks.append(text(result.note))
     if result.effects is None:
-        blocks.append(table(result.frame.drop(columns="synthetic"), places=2))
+        blocks.append(table(_moments(result.frame), places=2))
         return Section(heading, tuple(blocks), source="synthetic")
     blocks.append(figure(plot_effects(result.effects)))
     blocks.append(table(effects_table(result.effects)))
     blocks.append(table(_like_for_like(result.frame), caption=LIKE_FOR_LIKE, places=3))
     return Section(heading, tuple(blocks), source="synthetic")
+
+
+def _moments(frame: pd.DataFrame) -> pd.DataFrame:
+    names = {"published_mean": "published mean", "published_sd": "SD", "published_n": "n"}
+    names |= {
+        "twin_mean": "synthetic mean",
+        "twin_sd": "its SD",
+        "twin_n": "its n",
+        "ratio": "ratio of means",
+    }
+    return frame[["variable", "level", "units", *names]].rename(columns=names)
 
 
 def _like_for_like(frame: pd.DataFrame) -> pd.DataFrame:
@@ -137,10 +148,10 @@ def _like_for_like(frame: pd.DataFrame) -> pd.DataFrame:
         "published_se": "SE",
         "published_n": "cells",
         "published_r2": "R²",
-        "twin_estimate": "twin",
-        "twin_se": "twin SE",
-        "twin_n": "twin cells",
-        "twin_r2": "twin R²",
+        "twin_estimate": "synthetic",
+        "twin_se": "its SE",
+        "twin_n": "its cells",
+        "twin_r2": "its R²",
     }
     rows = frame.to_dict("records")
     label = [f"{outcome_label(row['outcome'])}, {scope_label(row['scope'])}" for row in rows]

@@ -114,7 +114,7 @@ def replicate(
         computed=done.computed,
         found=done.found,
         failed=tuple(name for table in tables.values() for name in table.failed),
-        fits=sum(len(table.effects) for table in tables.values() if table.effects is not None),
+        fits=sum(table.fits for table in tables.values()),
         seconds=time.monotonic() - started,
     )
 

@@ -33,6 +33,7 @@ def result(context: Context) -> TableResult:
         note=spec.note,
         frame=pd.read_csv(folder_of(context.root, _unit(context).key) / "moments.csv"),
         effects=None,
+        fits=0,
         failed=(),
     )
 

@@ -63,19 +63,19 @@ def run_units(units: Sequence[Unit], *, root: Path, console: Console | None = No
         console.print(f"found {len(found)} of {len(units)} results of an earlier run, not computed again")
     started = time.monotonic()
     with _display(console) as progress:
-        task = progress.add_task("", total=max(sum(unit.cost for unit in todo), 1e-9), left="")
-        spent = 0.0
+        total = max(sum(unit.cost for unit in todo), 1e-9)
+        task = progress.add_task("", total=total, left="")
+        spent, left = 0.0, ""
         for number, unit in enumerate(todo, start=1):
-            left = time_left(elapsed=time.monotonic() - started, done=spent, todo=_cost(todo) - spent)
             progress.update(task, description=f"{number}/{len(todo)} {unit.name}", left=left)
             began = time.monotonic()
             write_once(root, unit.key, write=unit.write)
             spent += unit.cost
-            progress.update(task, completed=spent)
-            seconds = time.monotonic() - began
-            console.print(
-                f"[{number}/{len(todo)}] {unit.name}: {seconds:.1f} s{left and ', ' + left}", markup=False
-            )
+            ended = time.monotonic()
+            left = time_left(elapsed=ended - started, done=spent, todo=total - spent)
+            progress.update(task, completed=spent, left=left)
+            line = f"[{number}/{len(todo)}] {unit.name}: {ended - began:.1f} s"
+            console.print(", ".join(part for part in (line, left) if part), markup=False, soft_wrap=True)
     return Done(
         computed=tuple(unit.name for unit in todo),
         found=tuple(unit.name for unit in found),
@@ -100,7 +100,7 @@ def time_left(*, elapsed: float, done: float, todo: float) -> str:
     >>> time_left(elapsed=0.0, done=0.0, todo=30.0)
     ''
     """
-    if done <= 0 or elapsed <= 0:
+    if done <= 0 or elapsed <= 0 or todo <= 0:
         return ""
     seconds = elapsed / done * todo
     if seconds < 90:
@@ -111,10 +111,6 @@ def time_left(*, elapsed: float, done: float, todo: float) -> str:
 def result_folder(unit: Unit, *, root: Path) -> Path:
     """Where a finished unit's files lie."""
     return folder_of(root, unit.key)
-
-
-def _cost(units: Sequence[Unit]) -> float:
-    return sum(unit.cost for unit in units)
 
 
 def _display(console: Console) -> Progress:
