@@ -11,6 +11,7 @@ import numpy as np
 
 from hitlbayes.chatlog.collapse import Period, keyed
 from hitlbayes.chatlog.outcomes import RESERVED
+from hitlbayes.chatlog.schema import without_nan
 from hitlbayes.errors import DataWarning, SchemaError, SpecError
 
 By = str | Sequence[str] | Mapping[str, Sequence[float] | None]
@@ -39,7 +40,7 @@ def _column(table: ir.Table, *, name: str, edges: Sequence[float] | None) -> ir.
     if edges is not None:
         return _binned(raw, name=name, edges=edges)
     if raw.type().is_floating():
-        return raw.nullif(float("nan"))
+        return without_nan(raw)
     if raw.type().is_nested():
         raise SpecError(
             f"by={name!r} is of type {raw.type()}.\n  expected: text, whole numbers, booleans or dates."

@@ -38,8 +38,8 @@ def require(names: Sequence[str], *, columns: Sequence[str], mapped: Mapping[str
         return
     lines = []
     for name in absent:
-        near = difflib.get_close_matches(mapped.get(name, name), columns, n=2, cutoff=0.5)
-        hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+        near = difflib.get_close_matches(mapped.get(name, name), columns, n=1, cutoff=0.7)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
         lines.append(f"column {mapped.get(name, name)!r} is missing{hint}")
     raise SchemaError(
         "\n".join(lines)

@@ -54,7 +54,7 @@ def _one(
         source, family = DERIVED[name]
         _require(table, source, known)
         raw = table[source]
-        return Outcome(family), raw.log() if name == "log_duration" else raw.notnull().cast("int8")
+        return Outcome(family), raw.ln() if name == "log_duration" else raw.notnull().cast("int8")
     _require(table, name, known)
     variable = known.get(name)
     if variable is None or (declared is not None and declared != variable.family):

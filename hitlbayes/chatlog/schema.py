@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from hitlbayes.errors import SchemaError
@@ -47,6 +49,7 @@ def _flag(*, default: bool = False) -> Variable:
     return Variable("flag", "0/1", 0, 1, family="bernoulli", default=default)
 
 
+EXACT = 2.0**53  # whole numbers are exact in double precision below this
 REQUIRED = ("worker_id", "start_time", "treated")
 ESCALATIONS = ("none", "technical", "emotional", "human")
 # An outcome that is computed, and the column that it is computed from.
@@ -148,11 +151,14 @@ def obeys(value: ir.Column, variable: Variable) -> ir.BooleanColumn:
         return value.notnull()
     if variable.kind == "id":
         return value.length() > 0 if value.type().is_string() else value.notnull()
-    whole = variable.kind in ("flag", "count", "code")
     ok = value.notnull()
     if value.type().is_floating():
-        ok &= ~value.isinf()
-        ok &= (value == value.floor()) if whole else True
+        ok &= (value > -math.inf) & (value < math.inf)
+        if variable.kind in ("flag", "count", "code"):
+            # floor() is a cast to int64 in several backends, and fails as a whole on one value too large for
+            # it.
+            safe = ibis.ifelse((value > -EXACT) & (value < EXACT), value, 0.5)
+            ok &= safe.floor() == safe
     if variable.kind == "positive":
         return ok & (value > 0)
     if variable.low is not None:
@@ -164,7 +170,14 @@ def obeys(value: ir.Column, variable: Variable) -> ir.BooleanColumn:
 
 def present(raw: ir.Column) -> ir.BooleanColumn:
     """Whether a raw value is there at all: NaN counts as missing, as it does in pandas."""
-    return raw.notnull() & ~raw.isnan() if raw.type().is_floating() else raw.notnull()
+    return without_nan(raw).notnull()
+
+
+def without_nan(raw: ir.Column) -> ir.Column:
+    """The column with NaN as null, where its type and its backend have NaN at all."""
+    if raw.type().is_floating() and raw.get_backend().has_operation(ops.IsNan):
+        return ibis.ifelse(raw.isnan(), None, raw)
+    return raw
 
 
 def convert(raw: ir.Column, variable: Variable, *, name: str) -> ir.Column:
@@ -181,7 +194,7 @@ def convert(raw: ir.Column, variable: Variable, *, name: str) -> ir.Column:
         if dtype.is_integer() or dtype.is_string():
             return raw
         if dtype.is_floating():  # pandas makes whole numbers with gaps floats
-            return raw.nullif(float("nan")) if kind == "label" else raw.try_cast("int64")
+            return without_nan(raw) if kind == "label" else raw.try_cast("int64")
         if dtype.is_uuid() or dtype.is_boolean():
             return raw.cast("string")
     elif kind != "time":
@@ -190,7 +203,7 @@ def convert(raw: ir.Column, variable: Variable, *, name: str) -> ir.Column:
         if dtype.is_integer():
             return raw
         if dtype.is_floating():
-            return ibis.ifelse(raw.isnan(), None, raw.cast("float64"))
+            return without_nan(raw).cast("float64")
         if dtype.is_decimal():
             return raw.cast("float64")
         if dtype.is_string():
@@ -206,7 +219,7 @@ def _number(raw: ir.Column, *, flag: bool) -> ir.Column:
     if flag:
         word = raw.strip().lower()
         value = ibis.cases((word == "true", 1.0), (word == "false", 0.0), else_=value)
-    return ibis.ifelse(value.isnan(), None, value)
+    return without_nan(value)
 
 
 def store(value: ir.Column, variable: Variable) -> ir.Column:

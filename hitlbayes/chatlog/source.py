@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from hitlbayes.errors import SchemaError
@@ -183,7 +184,7 @@ def _refuse_odd_frame(frame: pd.DataFrame) -> None:
     twice = frame.columns[frame.columns.duplicated()].tolist()
     if twice:
         raise SchemaError(f"the pandas frame has several columns of the same name: {twice}.")
-    for name in frame.select_dtypes("object").columns:
+    for name in frame.columns[frame.dtypes == np.dtype("O")]:
         zones = {str(value.tzinfo) for value in frame[name].dropna() if hasattr(value, "tzinfo")}
         if len(zones) > 1:
             raise SchemaError(

@@ -14,17 +14,28 @@ STAMP = r"^\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|UTC|[+-]
 OFFSET = r"\d{2}:\d{2}.*?(Z|UTC|[+-]\d{2}(:?\d{2})?)\s*$"
 
 # DuckDB's own functions, which ibis does not expose. A plain cast from an aware to a naive timestamp keeps
-# UTC's clock whatever the zone, and a cast from nanoseconds to microseconds rounds up, over midnight if need
-# be.
+# UTC's clock whatever the zone; a cast from nanoseconds to microseconds rounds up, over midnight if need be.
 _timezone = ibis.udf.scalar.builtin(
     lambda zone, stamp: None, name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp(6)")
 )
-_epoch_ns = ibis.udf.scalar.builtin(
-    lambda stamp: None, name="epoch_ns", signature=(("timestamp(9)",), "int64")
+_divide = ibis.udf.scalar.builtin(
+    lambda dividend, divisor: None, name="divide", signature=(("int64", "int64"), "int64")
 )
 _make_timestamp = ibis.udf.scalar.builtin(
     lambda micros: None, name="make_timestamp", signature=(("int64",), "timestamp(6)")
 )
+_make_timestamptz = ibis.udf.scalar.builtin(
+    lambda micros: None, name="make_timestamptz", signature=(("int64",), "timestamp('UTC')")
+)
+AWARE_NS = "TIMESTAMPTZ_NS"  # a DuckDB type that ibis calls unknown
+
+
+def _microseconds(stamp: ir.Column) -> ir.Column:
+    """Whole microseconds since 1970 of a DuckDB timestamp in nanoseconds."""
+    epoch_ns = ibis.udf.scalar.builtin(
+        lambda stamp: None, name="epoch_ns", signature=((stamp.type(),), "int64")
+    )
+    return _divide(epoch_ns(stamp), 1000)
 
 
 def check_zone(tz: str | None) -> None:
@@ -59,6 +70,8 @@ def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
         return _from_text(raw, tz=tz)
     if dtype.is_date():
         return raw.cast("timestamp(6)")
+    if dtype.is_unknown() and AWARE_NS in str(dtype):
+        return _in_zone(_make_timestamptz(_microseconds(raw)), tz=tz, found="timestamps with a time zone")
     if not dtype.is_timestamp():
         raise SchemaError(
             f"column 'start_time' is of type {dtype}.\n  expected: timestamps, dates or ISO 8601 text\n"
@@ -68,7 +81,7 @@ def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
     if dtype.timezone is not None:
         return _in_zone(raw, tz=tz, found=f"timestamps with time zone {dtype.timezone!r}")
     if dtype.scale == 9 and raw.get_backend().name == "duckdb":
-        return _make_timestamp(_epoch_ns(raw) // 1000)
+        return _make_timestamp(_microseconds(raw))
     return raw.cast("timestamp(6)")
 
 
