@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-import hitlbayes as hb
-from hitlbayes.chatlog import panel, read_chats
+from hitlbayes.chatlog import Chats, Panel, panel, read_chats
 from hitlbayes.errors import SpecError, StorageError
 from hitlbayes.replication.context import WORKERS, write_truth
-from hitlbayes.spec.toml import read_spec
+from hitlbayes.spec.strict import did_you_mean
+from hitlbayes.spec.toml import FitSpec, read_spec
 from hitlbayes.twin import Parameters, simulate
 
 
@@ -120,7 +119,9 @@ def run_fit(spec_path: Path, file: str, *, out: Path | None, console: Console | 
     spec = read_spec(spec_path)
     if out is not None and not out.parent.is_dir():
         raise StorageError(f"the folder {out.parent} does not exist: make it first")
-    fit = hb.fit_did(_data(spec, file), **spec.fit_arguments())
+    from hitlbayes.studies import fit_did  # starts JAX, which nothing else here needs
+
+    fit = fit_did(_data(spec, file), **spec.fit_arguments())
     console = console or Console()
     console.print(repr(fit), markup=False, highlight=False)
     if out is not None:
@@ -132,7 +133,7 @@ def run_fit(spec_path: Path, file: str, *, out: Path | None, console: Console | 
     return bool(check.ok)
 
 
-def _data(spec: Any, file: str) -> Any:
+def _data(spec: FitSpec, file: str) -> Panel | pd.DataFrame:
     if not spec.is_frame:
         return panel(read_chats(file, **spec.read_arguments()), **spec.panel_arguments())
     path = Path(file)
@@ -141,7 +142,7 @@ def _data(spec: Any, file: str) -> Any:
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
-def _arms(chats: Any) -> Table:
+def _arms(chats: Chats) -> Table:
     found = chats.table
     counts = (
         found.group_by(["treated", "post"])
@@ -156,7 +157,7 @@ def _arms(chats: Any) -> Table:
     return table
 
 
-def _variables(chats: Any) -> Table:
+def _variables(chats: Chats) -> Table:
     table = Table("variable", "present", "mean", "min", "max", title="variables", title_justify="left")
     for name in chats.table.columns:
         column = chats.table[name]
@@ -176,6 +177,4 @@ def _short(value: float) -> str:
 
 def _known(name: str, names: list[str], *, what: str) -> None:
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        raise SpecError(f"no {what} {name!r}{hint} (known: {', '.join(names)})")
+        raise SpecError(f"no {what} {name!r}{did_you_mean(name, names)} (known: {', '.join(names)})")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import hitlbayes as hb
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
 from hitlbayes.replication.estimator import paper_estimator
@@ -174,11 +173,13 @@ def _effect_of(
 
 
 def _fit_checked(panel: Any, arguments: dict[str, Any]) -> tuple[Any, int]:
-    fit = hb.fit_did(panel, **arguments, progress=False)
+    from hitlbayes.studies import fit_did  # starts JAX, which finished tables do not need
+
+    fit = fit_did(panel, **arguments, progress=False)
     if fit.check().ok:
         return fit, 1
     more = arguments["draws"] * RETRY_FACTOR
-    return hb.fit_did(panel, **arguments | {"draws": more}, progress=False), 2
+    return fit_did(panel, **arguments | {"draws": more}, progress=False), 2
 
 
 def _read(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> dict[str, Any]:

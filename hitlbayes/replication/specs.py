@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hitlbayes.errors import SpecError
-from hitlbayes.spec.toml import Period, Scope, explain, load_toml, parse_spec, refuse_unknown_keys
+from hitlbayes.spec.strict import explain, load_toml, refuse_unknown_keys
+from hitlbayes.spec.toml import Period, Scope, parse_spec
 
 
 class TableSpec(BaseModel):

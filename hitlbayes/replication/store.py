@@ -35,7 +35,7 @@ def digest(**parts: Any) -> str:
     Parameters
     ----------
     **parts
-        Anything that JSON can write.
+        Anything that JSON can write, or whose text says all that matters.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def digest(**parts: Any) -> str:
     >>> digest(seed=1) == digest(seed=2)
     False
     """
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from types import ModuleType
 
 from hitlbayes.errors import SpecError
 from hitlbayes.replication import a2, a4, table1, table2, table3, table4, table7
+from hitlbayes.spec.strict import did_you_mean
 
 PUBLISHED = "published"
 TABLES: dict[str, ModuleType] = {
@@ -41,8 +41,6 @@ def chosen(only: Sequence[str] | None) -> tuple[str, ...]:
     match = {name.lower(): name for name in known}
     for name in asked:
         if name.lower() not in match:
-            near = get_close_matches(name.lower(), match, n=1)
-            hint = f", did you mean {match[near[0]]}?" if near else ""
-            raise SpecError(f"no part {name!r}{hint} The parts are {', '.join(known)}.")
+            raise SpecError(f"no part {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})")
     wanted = {match[name.lower()] for name in asked}
     return tuple(name for name in known if name in wanted)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hitlbayes.errors import SpecError
+from hitlbayes.spec.priors import Prior, dirichlet, fixed, half_normal, lkj, normal
+from hitlbayes.spec.strict import did_you_mean, explain, load_toml, refuse_unknown_keys
 
-Family = Literal["gaussian", "bernoulli", "binomial", "ordinal", "count"]
+_PRIORS: dict[str, Callable[..., Prior]] = {
+    "normal": normal,
+    "half_normal": half_normal,
+    "fixed": fixed,
+    "lkj": lkj,
+    "dirichlet": dirichlet,
+}
+
+Family = Literal["gaussian", "bernoulli", "ordinal", "poisson", "count"]
 Scope = Literal["all", "eligible", "ineligible"]
 Period = Literal["day", "hour"]
 
 _FRAME_KEYS = ("unit", "time", "treated", "treated_level", "post", "treatment", "precision", "trials")
 _CHAT_KEYS = ("scope", "period", "lag", "by", "tz", "start", "columns")
-_SAMPLER_KEYS = ("draws", "chains", "seed", "device")
+_SAMPLER_KEYS = ("draws", "chains", "seed")
 _MODEL_KEYS = ("family", "formula", "groups", "priors", "likelihood", "controls")
 
 
@@ -35,7 +43,7 @@ class FitSpec(BaseModel):
     ----------
     outcome : str
         The outcome: a canonical name of a chat log, or a column of a plain table.
-    family : {"gaussian", "bernoulli", "binomial", "ordinal", "count"}, optional
+    family : {"gaussian", "bernoulli", "ordinal", "poisson", "count"}, optional
         Its distribution; required for a plain table, known for the outcomes of a chat log.
     scope, period, lag, by
         Chats that count, length of a period, rule of the lagged controls, discrete covariates kept in cells.
@@ -45,12 +53,14 @@ class FitSpec(BaseModel):
         Zone in which the days of aware stamps are cut; first treated day.
     unit, time, treated, treated_level, post, treatment, precision, trials : str, optional
         Columns of a plain table, as in `hitlbayes.fit_did`.
-    formula, groups, priors
-        Controls (``"~ x + C(z)"``), further grouping factors, priors by parameter.
+    formula, groups
+        Controls (``"~ x + C(z)"``) and further grouping factors.
+    priors : dict of str to dict
+        Kind and values by parameter: ``sd_effect = {half_normal = 0.5}``, ``treatment = {normal = [0, 1]}``.
     likelihood, controls
         ``"cells"`` (sufficient statistics, default) or ``"means"`` (unweighted worker-day means);
         ``"lagged"`` adds the paper's lagged controls.
-    draws, chains, seed, device
+    draws, chains, seed
         The sampler. What is left out takes `hitlbayes.fit_did`'s default.
     synthetic : bool
         True labels every result as synthetic.
@@ -94,14 +104,19 @@ class FitSpec(BaseModel):
 
     formula: str | None = None
     groups: list[str] = Field(default_factory=list)
-    priors: dict[str, Any] = Field(default_factory=dict)
+    priors: dict[str, dict[str, float | list[float]]] = Field(default_factory=dict)
     likelihood: Literal["cells", "means"] | None = None
-    controls: Literal["lagged"] | None = None
+    controls: Literal["none", "lagged"] | None = None
 
     draws: int | None = Field(default=None, ge=1)
     chains: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0)
-    device: str | None = None
+
+    @model_validator(mode="after")
+    def _known_priors(self) -> FitSpec:
+        for name, given in self.priors.items():
+            prior_of(given, name=name)
+        return self
 
     @model_validator(mode="after")
     def _one_kind_of_file(self) -> FitSpec:
@@ -150,7 +165,41 @@ class FitSpec(BaseModel):
         """Keywords for `hitlbayes.fit_did`; only those that the file gives."""
         keys = ("outcome", *_MODEL_KEYS, *_SAMPLER_KEYS, *(_FRAME_KEYS if self.is_frame else ()))
         values = {key: getattr(self, key) for key in keys}
+        values["priors"] = {name: prior_of(given, name=name) for name, given in self.priors.items()}
         return {key: value for key, value in values.items() if value not in (None, [], {})}
+
+
+def prior_of(given: Mapping[str, float | list[float]], *, name: str) -> Prior:
+    """The prior that a table of one key asks for.
+
+    Parameters
+    ----------
+    given : mapping
+        One of ``normal`` (location, scale), ``half_normal``, ``fixed``, ``lkj``, ``dirichlet`` (a number).
+    name : str
+        The parameter, for the error.
+
+    Raises
+    ------
+    SpecError
+        Not one kind, an unknown kind, or the wrong number of values.
+
+    Examples
+    --------
+    >>> str(prior_of({"half_normal": 0.5}, name="sd_effect"))
+    'half_normal(0.5)'
+    """
+    if len(given) != 1:
+        raise SpecError(f"priors.{name}: expected one kind, as in {{half_normal = 0.5}}; found {dict(given)}")
+    ((kind, value),) = given.items()
+    if kind not in _PRIORS:
+        hint = did_you_mean(kind, _PRIORS)
+        raise SpecError(f"priors.{name}: no prior {kind!r}{hint} (known: {', '.join(_PRIORS)})")
+    values = value if isinstance(value, list) else [value]
+    if len(values) != (2 if kind == "normal" else 1):
+        wanted = "[location, scale]" if kind == "normal" else "one number"
+        raise SpecError(f"priors.{name}: {kind} takes {wanted}; found {value!r}")
+    return _PRIORS[kind](*values)
 
 
 def read_spec(path: str | Path) -> FitSpec:
@@ -178,19 +227,6 @@ def read_spec(path: str | Path) -> FitSpec:
     return parse_spec(load_toml(path), source=Path(path).name)
 
 
-def load_toml(path: str | Path) -> dict[str, Any]:
-    """The contents of a TOML file, or a `SpecError` that says why it cannot be read."""
-    path = Path(path)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError(f"no specification at {path}: give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot read the specification {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not TOML: {error}") from None
-
-
 def parse_spec(values: Mapping[str, Any], *, source: str = "specification") -> FitSpec:
     """A checked `FitSpec` from a mapping, as `read_spec` makes it from a file."""
     refuse_unknown_keys(values, known=FitSpec.model_fields, source=source)
@@ -198,41 +234,6 @@ def parse_spec(values: Mapping[str, Any], *, source: str = "specification") -> F
         return FitSpec(**values)
     except ValidationError as error:
         raise SpecError(f"{source}: {explain(error)}") from None
-
-
-def refuse_unknown_keys(values: Mapping[str, Any], *, known: Iterable[str], source: str) -> None:
-    """Raise a `SpecError` that names every unknown key and the known one it most resembles."""
-    names = sorted(known)
-    problems = []
-    for key in values:
-        if key in names:
-            continue
-        near = get_close_matches(key.lower(), names, n=1, cutoff=0.6)
-        problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-    if problems:
-        raise SpecError(f"{source}: {'; '.join(problems)} (known keys: {', '.join(names)})")
-
-
-def explain(error: ValidationError) -> str:
-    """One line for the first things that pydantic found wrong: key, what was found, what was expected."""
-    lines = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if not where:
-            lines.append(message)
-            continue
-        value = "" if problem["type"] == "missing" else f" = {problem['input']!r}"
-        lines.append(f"{where}{value}: {message}{_nearest(problem)}")
-    return "; ".join(lines)
-
-
-def _nearest(problem: Mapping[str, Any]) -> str:
-    if problem["type"] != "literal_error" or not isinstance(problem["input"], str):
-        return ""
-    choices = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-    near = get_close_matches(problem["input"].lower(), choices, n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _text(day: dt.date | str | None) -> str | None:

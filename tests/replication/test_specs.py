@@ -26,7 +26,7 @@ def test_the_tables_have_the_papers_fits():
 def test_parts_keep_their_order_and_unknown_ones_are_named():
     assert chosen(["a4", "2", "published"]) == ("published", "2", "A4")
     assert chosen(None) == ("published", *TABLES)
-    with pytest.raises(SpecError, match="no part '22', did you mean 2"):
+    with pytest.raises(SpecError, match="no part '22', did you mean '2'"):
         chosen(["22"])
 
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from hitlbayes.errors import SpecError
-from hitlbayes.spec.toml import parse_spec, read_spec
+from hitlbayes.spec.priors import half_normal
+from hitlbayes.spec.toml import FitSpec, parse_spec, read_spec
+from hitlbayes.studies import fit_did
 
 CASTLE = {
     "outcome": "l_homicide",
@@ -19,7 +23,7 @@ def test_chat_log_keywords_reach_their_functions(tmp_path):
     path = tmp_path / "rating.toml"
     path.write_text(
         'outcome = "rating"\nscope = "eligible"\nstart = 2024-08-15\ntz = "Asia/Shanghai"\nlag = "calendar"\n'
-        'draws = 500\n[columns]\nworker_id = "agent"\n[priors]\neffect = 0.5\n'
+        'draws = 500\n[columns]\nworker_id = "agent"\n[priors]\nsd_effect = {half_normal = 0.5}\n'
     )
     spec = read_spec(path)
     assert spec.read_arguments() == {
@@ -30,11 +34,20 @@ def test_chat_log_keywords_reach_their_functions(tmp_path):
         "synthetic": False,
     }
     assert spec.panel_arguments() == {"scope": "eligible", "period": "day", "by": (), "lag": "calendar"}
-    assert spec.fit_arguments() == {"outcome": "rating", "priors": {"effect": 0.5}, "draws": 500}
+    assert spec.fit_arguments() == {
+        "outcome": "rating",
+        "priors": {"sd_effect": half_normal(0.5)},
+        "draws": 500,
+    }
 
 
 def test_plain_table_keywords_reach_fit_did():
     assert parse_spec(CASTLE).fit_arguments() == CASTLE
+
+
+def test_every_key_of_a_fit_is_a_keyword_of_fit_did():
+    apart = {"name", "synthetic", "scope", "period", "lag", "by", "columns", "tz", "start"}
+    assert set(FitSpec.model_fields) - apart - set(inspect.signature(fit_did).parameters) == set()
 
 
 def test_seed_zero_is_kept():
@@ -52,6 +65,10 @@ def test_seed_zero_is_kept():
         ({"outcome": "rating", "draws": "500"}, ["draws", "'500'", "integer"]),
         ({"outcome": "rating", "draws": 0}, ["draws", "greater than or equal to 1"]),
         ({}, ["outcome", "required"]),
+        ({"outcome": "y", "priors": {"rho": {"ljk": 2.0}}}, ["priors.rho", "did you mean 'lkj'"]),
+        ({"outcome": "y", "priors": {"treatment": {"normal": 1.0}}}, ["[location, scale]"]),
+        ({"outcome": "y", "priors": {"rho": {}}}, ["priors.rho", "one kind"]),
+        ({"outcome": "y", "priors": {"rho": {"lkj": 0.0}}}, ["positive"]),
         ({"outcome": "y", "treated": "arm"}, ["treated", "without unit"]),
         ({"outcome": "y", "unit": "id"}, ["time, family missing"]),
         ({**CASTLE, "scope": "all"}, ["scope", "chat log"]),
