@@ -15,7 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
-from hitlbayes.inference.laplace import Anchor, State, inner_predictor, log_density, make_anchor, outer_predictor, place
+from hitlbayes.inference.laplace import (
+    Anchor,
+    State,
+    inner_predictor,
+    log_density,
+    make_anchor,
+    outer_predictor,
+    place,
+)
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 
 LARGEST_STEP = 4.0  # in the linear predictor; a logit moves across its whole range in two such steps
@@ -32,12 +40,16 @@ class Found(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="layout")
-def newton_step(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> tuple[State, Anchor, jax.Array]:
+def newton_step(
+    state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> tuple[State, Anchor, jax.Array]:
     """One Newton step of the effects at the state's hyperparameters; the largest move of the predictor."""
     anchor = make_anchor(state, problem, beliefs, layout=layout)
     goal, _ = place(jnp.zeros(layout.n_latent), anchor, problem, beliefs, layout=layout)
     before = anchor.outside + inner_predictor(state.unit, state.shock, problem, layout)
-    after = outer_predictor(goal.outer, problem, layout) + inner_predictor(goal.unit, goal.shock, problem, layout)
+    after = outer_predictor(goal.outer, problem, layout) + inner_predictor(
+        goal.unit, goal.shock, problem, layout
+    )
     move = jnp.max(jnp.abs(after - before))
     part = jnp.minimum(1.0, LARGEST_STEP / move)
     step = jax.tree.map(lambda old, new: old + part * (new - old), state, goal)
@@ -71,7 +83,9 @@ def find_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     return Found(anchor._replace(root=jnp.asarray(root)), rounds, change)
 
 
-def settle_at(anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
+def settle_at(
+    anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> Anchor:
     """The anchor made again at other hyperparameters psi (k,), at the mode of the effects there."""
     plain = anchor._replace(root=jnp.eye(layout.n_hyper))
     state, _ = _placed(plain, jnp.asarray(psi), problem, beliefs, layout=layout)
@@ -107,8 +121,14 @@ def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
             return 1e300, np.zeros_like(move)
         return -value, -slope
 
-    best = minimize(negative, np.zeros(free.sum()), jac=True, method="L-BFGS-B", bounds=[(-1.5, 1.5)] * free.sum(),
-                    options={"maxiter": 25, "ftol": 1e-7})
+    best = minimize(
+        negative,
+        np.zeros(free.sum()),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-1.5, 1.5)] * free.sum(),
+        options={"maxiter": 25, "ftol": 1e-7},
+    )
     psi = centre.copy()
     psi[free] += best.x
     return psi
@@ -123,14 +143,18 @@ def spread_root(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: L
     """
     k = layout.n_hyper
     free = np.flatnonzero(np.isnan(np.asarray(beliefs.fixed)))
-    root, centre, h = np.eye(k), np.asarray(anchor.psi), 0.02
+    root, centre, h = np.eye(k), np.asarray(anchor.psi), 0.005
 
     def at(psi: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = hyper_density(psi, anchor, problem, beliefs, layout=layout)
         return float(value), np.asarray(slope)
 
     step = np.eye(k)[free] * h
-    H = np.stack([(at(centre + s)[1] - at(centre - s)[1])[free] / (2 * h) for s in step]) if len(free) else np.zeros((0, 0))
+    H = (
+        np.stack([(at(centre + s)[1] - at(centre - s)[1])[free] / (2 * h) for s in step])
+        if len(free)
+        else np.zeros((0, 0))
+    )
     values, vectors = np.linalg.eigh(-(H + H.T) / 2)
     top = at(centre)[0]
     for j, curvature in enumerate(values):

@@ -24,6 +24,7 @@ class Focus(NamedTuple):
     unit : (F,) their units
     chats, cells : (F,) weights that add to one: by observation, and by row
     in_unit : (F,) weights that add to one within each unit
+    steps : (J,) what crossing each category adds to the outcome (ordinal), else a single one
     """
 
     rows: Array
@@ -31,6 +32,7 @@ class Focus(NamedTuple):
     chats: Array
     cells: Array
     in_unit: Array
+    steps: Array
 
 
 class Drawn(NamedTuple):
@@ -56,7 +58,7 @@ def own_effects(
         own = split_effect(unit, hyper.block, hyper.rho, jax.random.normal(key, unit.shape[:1], unit.dtype))
     else:
         own = unit[:, 1] if "effect" in BLOCKS[layout.block].components else jnp.zeros_like(unit[:, 0])
-    return outer[0] + own
+    return own + outer[0] if layout.n_coef else own
 
 
 def effects_on_treated(
@@ -72,5 +74,5 @@ def effects_on_treated(
         change = mean_response(layout.family, after, cut) - mean_response(layout.family, before, cut)
         change = change[:, None]
     average = jnp.stack([focus.chats @ change, focus.cells @ change])
-    unit = jax.ops.segment_sum(focus.in_unit * jnp.sum(change, axis=1), focus.unit, layout.n_units)
+    unit = jax.ops.segment_sum(focus.in_unit * (change @ focus.steps), focus.unit, layout.n_units)
     return average, unit

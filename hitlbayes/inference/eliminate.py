@@ -51,7 +51,9 @@ def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) ->
     J = {pair: sums[:, k] for k, pair in enumerate(pairs)}
     J = jnp.stack([jnp.stack([J[max(i, j), min(i, j)] for j in range(q)], axis=1) for i in range(q)], axis=1)
     inner = jnp.eye(q, dtype=Q.dtype) + sum(
-        factor[:, i, :, None] * J[:, i, j, None, None] * factor[:, j, None, :] for i in range(q) for j in range(q)
+        factor[:, i, :, None] * J[:, i, j, None, None] * factor[:, j, None, :]
+        for i in range(q)
+        for j in range(q)
     )
     return Units(keep, factor, linear.cholesky(inner))
 

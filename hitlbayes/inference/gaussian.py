@@ -27,7 +27,7 @@ from hitlbayes.inference.runtime import Progress, in_threads, silent
 BATCH = 64
 DEGREES = 7.0
 PILOT = 512
-CURVATURE_STEP = 0.05
+FIRST_STEP = 1e-3
 
 
 class Proposal(NamedTuple):
@@ -40,12 +40,14 @@ class Proposal(NamedTuple):
 class SampledMeans(NamedTuple):
     """Draws (n, ...) of a Gaussian model.
 
-    psi (n, k), outer (n, m), unit (n, N, q), own (n, N) unit effects on the linear predictor
+    psi (n, k), outer (n, m) and its exact conditional mean outer_mean (n, m), unit (n, N, q),
+    own (n, N) unit effects on the linear predictor
     k_hat, effective : of the importance weights
     """
 
     psi: np.ndarray
     outer: np.ndarray
+    outer_mean: np.ndarray
     unit: np.ndarray
     own: np.ndarray
     k_hat: float
@@ -85,37 +87,42 @@ def sample_means(
     full = np.tile(np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed))), (draws, 1))
     full[:, free] = points[chosen]
     progress("drawing effects", 0.7)
-    outer, unit, own = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
-    return SampledMeans(full, outer, unit, own, smoothed.k_hat, smoothed.effective)
+    effects = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
+    return SampledMeans(full, *effects, smoothed.k_hat, smoothed.effective)
 
 
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
     """Log posterior density of each point (n, k), minus infinity where it cannot be computed."""
     n = len(points)
-    padded = np.concatenate([points, np.repeat(points[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, points.shape[1])
-    done = in_threads(lambda i: np.asarray(log_posterior(padded[i], data, beliefs, layout=layout)), len(padded))
+    padded = np.concatenate([points, np.repeat(points[-1:], -n % BATCH, axis=0)]).reshape(
+        -1, BATCH, points.shape[1]
+    )
+    done = in_threads(
+        lambda i: np.asarray(log_posterior(padded[i], data, beliefs, layout=layout)), len(padded)
+    )
     return np.nan_to_num(np.concatenate(done)[:n], nan=-np.inf)
 
 
 def conditional_effects(
     psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Exact draws of outer parameters, unit blocks and own effects, one for each psi (n, k)."""
+) -> tuple[np.ndarray, ...]:
+    """Exact draws of outer parameters, their means, unit blocks and own effects, one for each psi (n, k)."""
     n = len(psi)
     padded = np.concatenate([psi, np.repeat(psi[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, psi.shape[1])
     keys = jax.random.split(jax.random.key(seed), len(padded))
 
-    def one(i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def one(i: int) -> tuple[np.ndarray, ...]:
         drawn = draw_effects(padded[i], keys[i], data, beliefs, layout=layout)
         own = _own(drawn.unit, drawn.outer, padded[i], jax.random.fold_in(keys[i], 1), beliefs, layout=layout)
-        return np.asarray(drawn.outer), np.asarray(drawn.unit), np.asarray(own)
+        return tuple(map(np.asarray, (drawn.outer, drawn.outer_mean, drawn.unit, own)))
 
-    outer, unit, own = (np.concatenate(parts)[:n] for parts in zip(*in_threads(one, len(padded)), strict=True))
-    return outer, unit, own
+    return tuple(np.concatenate(parts)[:n] for parts in zip(*in_threads(one, len(padded)), strict=True))
 
 
 @partial(jax.jit, static_argnames="layout")
-def _own(unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout):
+def _own(
+    unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout
+):
     keys = jax.random.split(key, psi.shape[0])
     return jax.vmap(partial(own_effects, beliefs=beliefs, layout=layout))(unit, outer, psi, keys)
 
@@ -140,37 +147,40 @@ def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
 
 def laplace_proposal(density, start: np.ndarray) -> Proposal:
     """A t at the mode with the curvature there, by damped Newton steps on finite differences."""
-    centre = np.asarray(start, float)
-    top = density(centre[None])[0]
-    for _ in range(12):
-        slope, curvature = differences(density, centre, CURVATURE_STEP)
+    centre, step = np.asarray(start, float), np.full(len(start), FIRST_STEP)
+    for _ in range(15):
+        slope, curvature = differences(density, centre, step)
         values, vectors = np.linalg.eigh(-curvature)
         values = np.maximum(np.abs(values), 1.0)
-        step = vectors @ ((vectors.T @ slope) / values)
-        trial = centre + np.array([1.0, 0.5, 0.2, 0.05])[:, None] * np.clip(step, -1.0, 1.0)
+        newton = np.clip(vectors @ ((vectors.T @ slope) / values), -1.0, 1.0)
+        trial = centre + np.array([0.0, 1.0, 0.5, 0.2, 0.05])[:, None] * newton
         found = density(trial)
         best = int(np.argmax(found))
-        if not found[best] > top + 1e-2:
-            break
-        centre, gain, top = trial[best], found[best] - top, found[best]
+        gain, centre = found[best] - found[0], trial[best]
+        # A third of a posterior SD resolves the curvature without leaving the quadratic part.
+        step = np.clip(0.3 / np.sqrt(np.maximum(np.diag(-curvature), 1.0)), 1e-4, 0.3)
         if gain < 0.05:
             break
-    return Proposal(centre, vectors / np.sqrt(values))
+    _, curvature = differences(density, centre, step)
+    values, vectors = np.linalg.eigh(-curvature)
+    return Proposal(centre, vectors / np.sqrt(np.maximum(np.abs(values), 1.0)))
 
 
-def differences(density, centre: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and Hessian of a log density by central differences, all points in one batch."""
+def differences(density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian of a log density by central differences of steps h (f,), all points in one batch."""
     f = len(centre)
     pairs = [(i, j) for i in range(f) for j in range(i)]
-    unit = np.eye(f) * h
+    unit = np.diag(h)
     points = [centre, *(centre + unit), *(centre - unit)]
-    points += [centre + a * unit[i] + b * unit[j] for i, j in pairs for a, b in ((1, 1), (-1, -1))]
+    points += [centre + a * (unit[i] + unit[j]) for i, j in pairs for a in (1, -1)]
     value = density(np.array(points))
     top, up, down = value[0], value[1 : f + 1], value[f + 1 : 2 * f + 1]
     hessian = np.diag((up + down - 2 * top) / h**2)
     for p, (i, j) in enumerate(pairs):
         both = value[2 * f + 1 + 2 * p] + value[2 * f + 2 + 2 * p]
-        hessian[i, j] = hessian[j, i] = (both + 2 * top - up[i] - down[i] - up[j] - down[j]) / (2 * h**2)
+        hessian[i, j] = hessian[j, i] = (both + 2 * top - up[i] - down[i] - up[j] - down[j]) / (
+            2 * h[i] * h[j]
+        )
     return (up - down) / (2 * h), hessian
 
 
@@ -191,7 +201,9 @@ def fold(points: np.ndarray, signs: np.ndarray) -> np.ndarray:
     scale_columns = np.flatnonzero(np.any(signs < 0, axis=0) & _independent(signs))
     folded = points.copy()
     for pattern in signs:
-        here = np.all(np.sign(pattern[scale_columns]) == np.where(points[:, scale_columns] < 0, -1.0, 1.0), axis=1)
+        here = np.all(
+            np.sign(pattern[scale_columns]) == np.where(points[:, scale_columns] < 0, -1.0, 1.0), axis=1
+        )
         folded[here] = points[here] * pattern
     return folded
 
@@ -209,7 +221,9 @@ def _independent(signs: np.ndarray) -> np.ndarray:
 def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
     z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
     f = len(proposal.centre)
-    return -0.5 * (DEGREES + f) * np.log1p(np.sum(z**2, axis=0) / DEGREES) - np.linalg.slogdet(proposal.root)[1]
+    return (
+        -0.5 * (DEGREES + f) * np.log1p(np.sum(z**2, axis=0) / DEGREES) - np.linalg.slogdet(proposal.root)[1]
+    )
 
 
 def match_moments(points: np.ndarray, log_weights: np.ndarray) -> Proposal:

@@ -4,8 +4,9 @@ The target is exp(-|z|^2/2 - R(z)) with R small. A trajectory alternates kicks b
 exact rotations of (z, momentum), which is the flow of the standard normal part
 (Neal 2011, section 5.5.1; Shahbaba, Lan, Johnson and Neal 2014, doi:10.1007/s11222-012-9373-1).
 With R = 0 every proposal is accepted, whatever the angle and the dimension. The angle is adapted to an
-acceptance rate of .8 by dual averaging and jittered; two rotations make a draw, so that at angles near .8
-a trajectory ends about a quarter of a turn away and successive draws are nearly independent.
+acceptance rate of .8 by dual averaging and jittered. A draw takes as many rotations as make up about a
+quarter of a turn, where successive draws are nearly independent: two where the map is good, more where
+small data leave the hyperparameters far from normal.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import jax.numpy as jnp
 from hitlbayes.inference.laplace import Anchor, State, density_and_state, log_density
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 
-ROTATIONS = 2
+QUARTER_TURN = 1.5
+MOST_ROTATIONS = 12
 TARGET_ACCEPTANCE = 0.8
 LARGEST_ANGLE = 1.1
 DIVERGENCE = 50.0
@@ -100,15 +102,20 @@ def start(key: jax.Array, exact: Target, low: Target, *, layout: Layout, angle: 
     return Walker(z, state, value, residual_slope(z, low, layout=layout), log_angle, averages, key)
 
 
-def draw(walker: Walker, exact: Target, low: Target, *, layout: Layout, adapt: jax.Array) -> tuple[Walker, Step]:
+def draw(
+    walker: Walker, exact: Target, low: Target, *, layout: Layout, adapt: jax.Array
+) -> tuple[Walker, Step]:
     """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
     key, k_momentum, k_angle, k_accept = jax.random.split(walker.key, 4)
     momentum = jax.random.normal(k_momentum, walker.z.shape)
     angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.8, maxval=1.2)
     z, p = _rotate(walker.z, momentum + 0.5 * angle * walker.slope, angle)
-    for _ in range(ROTATIONS - 1):
-        p = p + angle * residual_slope(z, low, layout=layout)
-        z, p = _rotate(z, p, angle)
+
+    def turn(_: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        z, p = at
+        return _rotate(z, p + angle * residual_slope(z, low, layout=layout), angle)
+
+    z, p = jax.lax.fori_loop(1, rotations(walker.log_angle), turn, (z, p))
     slope = residual_slope(z, low, layout=layout)
     value, state = residual_and_state(z, exact, layout=layout)
     p = p + 0.5 * angle * slope
@@ -128,6 +135,11 @@ def draw(walker: Walker, exact: Target, low: Target, *, layout: Layout, adapt: j
         key,
     )
     return moved, Step(acceptance, -gain > DIVERGENCE)
+
+
+def rotations(log_angle: jax.Array) -> jax.Array:
+    """Rotations of a trajectory: about a quarter of a turn in all, at least two."""
+    return jnp.clip(jnp.round(QUARTER_TURN * jnp.exp(-log_angle)), 2, MOST_ROTATIONS).astype(jnp.int32)
 
 
 def settle_angle(walker: Walker) -> Walker:

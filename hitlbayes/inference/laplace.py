@@ -106,7 +106,10 @@ def gather(by_row: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
 def outer_design(problem: Problem, layout: Layout) -> jax.Array:
     """Covariates and the indicators of the crossed groups' levels, side by side (R, m - (K-1))."""
     parts = [problem.X]
-    parts += [jax.nn.one_hot(i, n, dtype=problem.X.dtype) for i, n in zip(problem.groups, layout.n_levels, strict=True)]
+    parts += [
+        jax.nn.one_hot(i, n, dtype=problem.X.dtype)
+        for i, n in zip(problem.groups, layout.n_levels, strict=True)
+    ]
     return jnp.concatenate(parts, axis=1)
 
 
@@ -120,11 +123,6 @@ def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Arr
     return loc, scale, proper
 
 
-def log_size(hyper: Hyper, layout: Layout) -> jax.Array:
-    """Log of the negative binomial's size, zero for other families."""
-    return hyper.aux[0] if layout.family == "count" else jnp.zeros((), hyper.aux.dtype)
-
-
 def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
     """Linearise the likelihood at a state and eliminate shocks and units from the outer system."""
     hyper = unpack_hyper(state.psi, layout, beliefs)
@@ -132,42 +130,66 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     cut = cutpoints(free_cut)
     outside = outer_predictor(state.outer, problem, layout)
     inside = inner_predictor(state.unit, state.shock, problem, layout)
-    slope, curvature, cross = row_terms(layout.family, outside + inside, problem.stats, cut, log_size(hyper, layout))
+    slope, curvature, cross = row_terms(
+        layout.family, outside + inside, problem.stats, cut, hyper.over
+    )
     pseudo = slope + curvature * inside
     bend = jax.jacobian(cutpoints)(free_cut)
     X = outer_design(problem, layout)
     kappa = jnp.concatenate([curvature[:, None] * X, -cross @ bend], axis=1)
-    to_cut = jax.grad(row_loglik, argnums=3)(layout.family, outside + inside, problem.stats, cut, log_size(hyper, layout))
-    curved, pull = _cutpoint_system(free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout)
+    to_cut = jax.grad(row_loglik, argnums=3)(
+        layout.family, outside + inside, problem.stats, cut, hyper.over
+    )
+    curved, pull = _cutpoint_system(
+        free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout
+    )
     corner = bend.T @ (jnp.sum(cross, axis=0)[:, None] * bend) + curved
     side = X.T @ kappa
-    M = jnp.concatenate([side, jnp.concatenate([side[:, X.shape[1]:].T, corner], axis=1)], axis=0)
+    M = jnp.concatenate([side, jnp.concatenate([side[:, X.shape[1] :].T, corner], axis=1)], axis=0)
     g = jnp.concatenate([X.T @ pseudo, pull - bend.T @ (cross.T @ inside)])
     Q = gather(curvature, problem, layout)
     units = unit_system(hyper, Q, problem, layout)
     less_M, less_g, _ = reduce_outer(
-        gather(kappa, problem, layout), gather(pseudo, problem, layout), hyper, units, problem=problem, layout=layout
+        gather(kappa, problem, layout),
+        gather(pseudo, problem, layout),
+        hyper,
+        units,
+        problem=problem,
+        layout=layout,
     )
     root = jnp.eye(layout.n_hyper, dtype=state.psi.dtype)
-    return Anchor(state.psi, root, state.outer, cut, outside, curvature, pseudo, cross, Q, M - less_M, g - less_g)
+    return Anchor(
+        state.psi, root, state.outer, cut, outside, curvature, pseudo, cross, Q, M - less_M, g - less_g
+    )
 
 
 def _cutpoint_system(
-    free: jax.Array, cut: jax.Array, to_cut: jax.Array, hyper: Hyper, *, problem: Problem, beliefs: Beliefs, layout: Layout
+    free: jax.Array,
+    cut: jax.Array,
+    to_cut: jax.Array,
+    hyper: Hyper,
+    *,
+    problem: Problem,
+    beliefs: Beliefs,
+    layout: Layout,
 ) -> tuple[jax.Array, jax.Array]:
     """Curvature that the gaps, the prior and the bend of the cutpoints add, made positive, and the slope."""
     if not layout.n_cut:
         return jnp.zeros((0, 0), cut.dtype), jnp.zeros(0, cut.dtype)
 
     def terms(v: jax.Array) -> jax.Array:
-        own = dataset_loglik(layout.family, problem.categories, problem.values, cutpoints(v), log_size(hyper, layout))
+        own = dataset_loglik(
+            layout.family, problem.categories, problem.above, cutpoints(v), hyper.over
+        )
         return own + cutpoint_logprior(v, beliefs.concentration) + to_cut @ cutpoints(v)
 
     values, vectors = jnp.linalg.eigh(-jax.hessian(terms)(free))
     return (vectors * jnp.maximum(values, 0.0)) @ vectors.T, jax.grad(terms)(free)
 
 
-def place(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> tuple[State, jax.Array]:
+def place(
+    z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> tuple[State, jax.Array]:
     """The state at coordinates z, and the log prior of all effects plus the log-Jacobian of the map there."""
     k, m, n = layout.n_hyper, layout.n_outer, layout.n_units * layout.width
     z_psi, z_outer, z_unit, z_shock = z[:k], z[k : k + m], z[k + m : k + m + n], z[k + m + n :]
@@ -209,13 +231,16 @@ def log_likelihood(state: State, problem: Problem, beliefs: Beliefs, *, layout: 
     """Log likelihood of the collapsed data at a state, constants left out."""
     hyper = unpack_hyper(state.psi, layout, beliefs)
     cut = cutpoints(split_outer(state.outer, layout)[2])
-    eta = outer_predictor(state.outer, problem, layout) + inner_predictor(state.unit, state.shock, problem, layout)
-    size = log_size(hyper, layout)
-    rows = row_loglik(layout.family, eta, problem.stats, cut, size)
-    return rows + dataset_loglik(layout.family, problem.categories, problem.values, cut, size)
+    eta = outer_predictor(state.outer, problem, layout) + inner_predictor(
+        state.unit, state.shock, problem, layout
+    )
+    rows = row_loglik(layout.family, eta, problem.stats, cut, hyper.over)
+    return rows + dataset_loglik(layout.family, problem.categories, problem.above, cut, hyper.over)
 
 
-def log_density(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
+def log_density(
+    z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> jax.Array:
     """Log posterior density of coordinates z (n,), up to a constant."""
     return density_and_state(z, anchor, problem, beliefs, layout=layout)[0]
 

@@ -71,7 +71,7 @@ class Solved(NamedTuple):
 def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Solved:
     """Solve the model at hyperparameters psi (k,)."""
     hyper = unpack_hyper(psi, layout, beliefs)
-    variance = jnp.exp(2.0 * hyper.aux)
+    variance = jnp.exp(2.0 * hyper.log_sigma)
     Q = data.n / variance[data.phase]
     ell = Q * data.y
     units = unit_system(hyper, Q, data, layout)
@@ -87,15 +87,21 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     quadratic = jnp.sum(ell * data.y) + jnp.sum(inner[:, P, P]) - explained
     quadratic = quadratic - jnp.sum(half**2) - 2.0 * loc @ g + loc @ M @ loc
     value = (
-        -data.counts @ hyper.aux + 0.5 * jnp.sum(jnp.log(units.keep)) - linear.log_determinant(units.low)
-        - jnp.sum(jnp.log(jnp.diagonal(low))) - 0.5 * quadratic + hyper_logprior(psi, layout, beliefs)
+        -data.counts @ hyper.log_sigma
+        + 0.5 * jnp.sum(jnp.log(units.keep))
+        - linear.log_determinant(units.low)
+        - jnp.sum(jnp.log(jnp.diagonal(low)))
+        - 0.5 * quadratic
+        + hyper_logprior(psi, layout, beliefs)
     )
     return Solved(value, low, loc, scale, target, units, ell, Q)
 
 
 def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array]:
     """Prior location and scale (m,) of coefficients and crossed effects."""
-    loc = jnp.concatenate([beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, beliefs.coef_loc.dtype)])
+    loc = jnp.concatenate(
+        [beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, beliefs.coef_loc.dtype)]
+    )
     levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
     return loc, jnp.concatenate([beliefs.coef_sd, *levels])
 
@@ -140,7 +146,9 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
     parts = [data.X.T @ v]
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         parts.append(
-            jnp.sum(v.reshape(layout.n_units, size), axis=0) if aligned else jax.ops.segment_sum(v, index, size)
+            jnp.sum(v.reshape(layout.n_units, size), axis=0)
+            if aligned
+            else jax.ops.segment_sum(v, index, size)
         )
     return jnp.concatenate(parts)
 
@@ -148,7 +156,11 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
 def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Weighted cross-product of the outer design (m, m)."""
     columns = [data.X[:, p] for p in range(layout.n_coef)]
-    top = jnp.stack([_onto_outer(w * x, data, layout) for x in columns]) if columns else jnp.zeros((0, layout.n_outer))
+    top = (
+        jnp.stack([_onto_outer(w * x, data, layout) for x in columns])
+        if columns
+        else jnp.zeros((0, layout.n_outer))
+    )
     rows = [top]
     for k, size in enumerate(layout.n_levels):
         start = layout.n_coef + sum(layout.n_levels[:k])
@@ -175,9 +187,10 @@ def log_posterior(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layo
 
 
 class Effects(NamedTuple):
-    """Conditional draws: outer (m,), unit (N, q)."""
+    """Conditional draws: outer (m,), unit (N, q); outer_mean (m,) is the exact conditional mean."""
 
     outer: jax.Array
+    outer_mean: jax.Array
     unit: jax.Array
 
 
@@ -191,12 +204,15 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
         k_outer, k_unit = jax.random.split(k)
         half = jax.scipy.linalg.solve_triangular(solved.low, solved.target, lower=True)
         z = jax.random.normal(k_outer, half.shape, half.dtype)
-        outer = solved.loc + solved.scale * jax.scipy.linalg.solve_triangular(solved.low.T, half + z, lower=False)
+        back = jax.scipy.linalg.solve_triangular(
+            solved.low.T, jnp.stack([half + z, half], axis=1), lower=False
+        )
+        outer, mean = (solved.loc + solved.scale * back[:, j] for j in range(2))
         ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
         lin = by_unit(data.basis * (solved.units.keep * ell)[:, None], layout)
         e = linear.solve_lower(solved.units.low, project(solved.units.factor, lin))
         e = linear.solve_upper(solved.units.low, e + jax.random.normal(k_unit, e.shape, e.dtype))
-        return Effects(outer, lift(solved.units.factor, e))
+        return Effects(outer, mean, lift(solved.units.factor, e))
 
     return jax.lax.map(one, (psi, jax.random.split(key, psi.shape[0])))
 

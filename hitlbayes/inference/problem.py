@@ -38,7 +38,7 @@ class Problem(NamedTuple):
     basis : (D, q) the unit's basis at that shock
     unit_class : (N,) which factor of the block applies (treated or control)
     categories : (K,) total count of each category, ordinal only
-    values : (V, 2) histogram of values, count only
+    above : (V,) how many values lie above 0, 1, ..., count only
     """
 
     stats: Array
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     basis: Array
     unit_class: Array
     categories: Array
-    values: Array
+    above: Array
 
 
 class Beliefs(NamedTuple):
@@ -58,9 +58,11 @@ class Beliefs(NamedTuple):
     coef_loc, coef_sd : (P,) normal priors of the coefficients
     scale_sd : (k_scales,) standard deviation of each signed scale (half-normal on its absolute value)
     lkj : () concentration of each correlation: density proportional to (1 - rho^2)^(lkj - 1)
-    aux_sd : (k_aux,) half-normal scale of 1/sqrt(size) (count) or of each residual SD (Gaussian)
+    aux_sd : (k_aux,) half-normal scale of each residual SD (Gaussian)
     concentration : (K,) Dirichlet on the category probabilities at eta = 0 (ordinal)
     fixed : (k,) value at which a hyperparameter is held; NaN where it is free
+    bend : (k_scales,) w in scale = w sinh(x), x the sampler's coordinate: straight well below w, where a
+        scale may be zero, and logarithmic well above, where its posterior is skewed
     """
 
     coef_loc: Array
@@ -70,6 +72,7 @@ class Beliefs(NamedTuple):
     aux_sd: Array
     concentration: Array
     fixed: Array
+    bend: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,8 @@ class Layout:
 
     @property
     def n_scales(self) -> int:
-        """Signed scales: the block's, one a crossed group, one for the shock."""
-        return len(BLOCKS[self.block].scales) + len(self.n_levels) + self.has_shock
+        """Signed scales: the block's, one a crossed group, one for the shock, the overdispersion."""
+        return len(BLOCKS[self.block].scales) + len(self.n_levels) + self.has_shock + (self.family == "count")
 
     @property
     def n_hyper(self) -> int:
@@ -119,41 +122,45 @@ class Layout:
 
 
 class Hyper(NamedTuple):
-    """The hyperparameters by name of role (`unpack_hyper`)."""
+    """The hyperparameters by role (`unpack_hyper`): signed scales, correlations, log residual SDs."""
 
     block: jax.Array
     groups: jax.Array
     shock: jax.Array
+    over: jax.Array
     rho: jax.Array
-    aux: jax.Array
+    log_sigma: jax.Array
 
 
 def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
-    """Scales (signed), correlations (in (-1, 1)) and log auxiliary parameters at position psi (k,)."""
-    psi = jnp.where(jnp.isnan(beliefs.fixed), psi, beliefs.fixed)
-    block = BLOCKS[layout.block]
+    """Hyperparameters at coordinates psi (k,)."""
+    n, block = layout.n_scales, BLOCKS[layout.block]
+    free = jnp.isnan(beliefs.fixed)
+    scale = jnp.where(free[:n], beliefs.bend * jnp.sinh(psi[:n]), beliefs.fixed[:n])
+    rest = jnp.where(free[n:], psi[n:], beliefs.fixed[n:])
     a, b = len(block.scales), len(block.scales) + len(layout.n_levels)
-    c = layout.n_scales + len(block.correlations)
-    shock = psi[b] if layout.has_shock else jnp.zeros((), psi.dtype)
-    return Hyper(psi[:a], psi[a:b], shock, jnp.tanh(psi[layout.n_scales : c]), psi[c:])
+    none = jnp.zeros((), psi.dtype)
+    shock = scale[b] if layout.has_shock else none
+    over = scale[n - 1] if layout.family == "count" else none
+    c = len(block.correlations)
+    return Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(rest[:c]), rest[c:])
 
 
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
-    """Log prior density of position psi, constants left out; a held entry counts as standard normal noise."""
-    free = jnp.isnan(beliefs.fixed)
-    scales, rest = psi[: layout.n_scales], psi[layout.n_scales :]
-    n_rho = len(BLOCKS[layout.block].correlations)
-    log_scales = -0.5 * (scales / beliefs.scale_sd) ** 2
-    # d tanh(x)/dx = 1 - tanh(x)^2 raises the exponent by one; log cosh keeps it finite far out.
-    log_rho = -2.0 * beliefs.lkj * (jnp.logaddexp(rest[:n_rho], -rest[:n_rho]) - jnp.log(2.0))
-    terms = jnp.concatenate([log_scales, log_rho, _aux_logprior(rest[n_rho:], layout, beliefs)])
-    return jnp.sum(jnp.where(free, terms, -0.5 * psi**2))
+    """Log prior density of coordinates psi, constants left out; a held entry counts as standard normal noise."""
+    n, n_rho = layout.n_scales, len(BLOCKS[layout.block].correlations)
+    scale = beliefs.bend * jnp.sinh(psi[:n])
+    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[:n])
+    # d tanh(x)/dx = 1 - tanh(x)^2 raises the exponent by one.
+    log_rho = -2.0 * beliefs.lkj * _log_cosh(psi[n : n + n_rho])
+    aux = psi[n + n_rho :]
+    log_sigma = -0.5 * (jnp.exp(aux) / beliefs.aux_sd) ** 2 + aux
+    terms = jnp.concatenate([log_scales, log_rho, log_sigma])
+    return jnp.sum(jnp.where(jnp.isnan(beliefs.fixed), terms, -0.5 * psi**2))
 
 
-def _aux_logprior(aux: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
-    """Half-normal on the residual SD exp(aux) (Gaussian) or on exp(-aux/2) = 1/sqrt(size) (count)."""
-    power = 1.0 if layout.family == "gaussian" else -0.5
-    return -0.5 * (jnp.exp(power * aux) / beliefs.aux_sd) ** 2 + power * aux
+def _log_cosh(x: jax.Array) -> jax.Array:
+    return jnp.logaddexp(x, -x) - jnp.log(2.0)
 
 
 def split_outer(outer: jax.Array, layout: Layout) -> tuple[jax.Array, tuple[jax.Array, ...], jax.Array]:

@@ -32,7 +32,9 @@ def smooth(log_ratios: np.ndarray) -> Smoothed:
     if n_tail > 4 and excess[-1] > 1e-12:
         k_hat, sigma = fit_pareto(excess)
         p = (np.arange(n_tail) + 0.5) / n_tail
-        quantile = sigma * np.expm1(-k_hat * np.log1p(-p)) / k_hat if abs(k_hat) > 1e-12 else -sigma * np.log1p(-p)
+        quantile = (
+            sigma * np.expm1(-k_hat * np.log1p(-p)) / k_hat if abs(k_hat) > 1e-12 else -sigma * np.log1p(-p)
+        )
         x[tail] = np.minimum(np.log(quantile + np.exp(cut)), 0.0)
     top = x.max()
     x = x - (top + np.log(np.sum(np.exp(x - top))))

@@ -112,7 +112,9 @@ def sample(
     return Sampled(record, anchor, np.array([float(jnp.exp(w.log_angle)) for w in walkers]))
 
 
-def recentre(anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
+def recentre(
+    anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> Anchor:
     """The map made again at the pilot's mean hyperparameters, with the pilot's covariance.
 
     psi (draws, k) holds each chain's draws on one side of every sign; the covariance is pulled towards the
@@ -134,7 +136,14 @@ class _Run:
     """Chains at one anchor: the compiled blocks, driven from threads."""
 
     def __init__(
-        self, anchor: Anchor, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout, progress: Progress
+        self,
+        anchor: Anchor,
+        problem: Problem,
+        beliefs: Beliefs,
+        focus: Focus,
+        *,
+        layout: Layout,
+        progress: Progress,
     ) -> None:
         self.exact = hmc.Target(anchor, problem, beliefs)
         self.low = hmc.single(self.exact)
@@ -154,7 +163,9 @@ class _Run:
         self.progress("warming up", 0.0)
         done = in_threads(one, len(keys))
         # The first block still carries the starting point.
-        self.last_psi = np.concatenate([np.concatenate(seen[1:]) for _, seen in done]) if blocks > 1 else self.last_psi
+        self.last_psi = (
+            np.concatenate([np.concatenate(seen[1:]) for _, seen in done]) if blocks > 1 else self.last_psi
+        )
         return [walker for walker, _ in done]
 
     def draw(self, walkers: list[hmc.Walker], *, draws: int) -> Record:
@@ -175,6 +186,6 @@ class _Run:
 
     def _block(self, walker: hmc.Walker, *, adapt: bool) -> tuple[hmc.Walker, Record]:
         flag = jnp.asarray(adapt)
-        return jax.block_until_ready(run_block(walker, self.exact, self.low, self.focus, flag, layout=self.layout))
-
-
+        return jax.block_until_ready(
+            run_block(walker, self.exact, self.low, self.focus, flag, layout=self.layout)
+        )

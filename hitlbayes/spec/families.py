@@ -7,17 +7,18 @@ family            a row's statistics                 per data set
 ================  =================================  ==========================================
 ``bernoulli``     n, successes (any binomial)        --
 ``ordinal``       the count of each category         the gaps between cutpoints
-``poisson``       n, total                           --
-``count``         n, total (negative binomial)       the histogram of values (lgamma terms)
+``count``         n, total (negative binomial)       how many values lie above each k
 ================  =================================  ==========================================
 
 For the ordinal family (cumulative logit, ``z_j = c_j - eta``) the row term is
 
     sum_j [(n_j + n_{j+1}) log sigma(z_j) - n_{j+1} z_j]
 
-and the rest, ``sum_k n_k log(1 - exp(c_{k-1} - c_k))`` over inner categories, belongs to the data
-set. For the negative binomial with size r the row term is ``S eta - (S + n r) log(r + exp(eta))``;
-everything with lgamma depends on the values only through their histogram over the whole data set.
+and the rest, ``sum_k n_k log(1 - exp(c_{k-1} - c_k))`` over inner categories, belongs to the data set.
+
+The negative binomial has variance ``m + (x m)^2``, m = exp(eta), x the overdispersion; with t = x^2 m its
+row term is ``S eta - S log(1 + t) - n m log(1 + t) / t`` and what is left, ``sum_k M_k log(1 + k x^2)`` with
+M_k the number of values above k, belongs to the data set. At x = 0 it is the Poisson, without a limit to take.
 Gaussian outcomes are not here: they are integrated in closed form (`hitlbayes.inference.marginal`).
 
 Only numpy and jax are imported, so that the module runs on a bare accelerator machine.
@@ -29,9 +30,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
-FAMILIES = ("gaussian", "bernoulli", "ordinal", "poisson", "count")
+FAMILIES = ("gaussian", "bernoulli", "ordinal", "count")
 
 
 class Terms(NamedTuple):
@@ -48,7 +48,9 @@ class Terms(NamedTuple):
     cross: jax.Array
 
 
-def row_loglik(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, log_size: jax.Array) -> jax.Array:
+def row_loglik(
+    family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array
+) -> jax.Array:
     """Sum over rows of the row terms of the log likelihood.
 
     Parameters
@@ -57,42 +59,39 @@ def row_loglik(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, lo
     eta : (R,) linear predictor
     stats : (R, 2) n and successes or total; ordinal (R, 2(K-1)): n_j + n_{j+1}, then n_{j+1}
     cut : (K-1,) increasing cutpoints, ordinal only (else an empty array)
-    log_size : () log of the negative binomial's size r, count only
+    over : () overdispersion x, count only
     """
     if family == "ordinal":
         return _ordinal(eta, cut, stats)
     if family == "bernoulli":
         return _bernoulli(eta, stats)
-    if family == "poisson":
-        return jnp.sum(stats[:, 1] * eta - stats[:, 0] * jnp.exp(eta))
     if family == "count":
-        size = jnp.exp(log_size)
-        total, mass = stats[:, 1], stats[:, 1] + stats[:, 0] * size
-        return jnp.sum(total * eta - mass * jnp.logaddexp(log_size, eta))
+        m = jnp.exp(eta)
+        t = over**2 * m
+        return jnp.sum(stats[:, 1] * (eta - jnp.log1p(t)) - stats[:, 0] * m * _log1p_over(t))
     raise ValueError(f"no row likelihood for family {family!r}")
 
 
 def dataset_loglik(
-    family: str, categories: jax.Array, values: jax.Array, cut: jax.Array, log_size: jax.Array
+    family: str, categories: jax.Array, above: jax.Array, cut: jax.Array, over: jax.Array
 ) -> jax.Array:
     """Terms of the log likelihood that belong to the data set, constants in the parameters left out.
 
     Parameters
     ----------
     categories : (K,) total count of each category (ordinal)
-    values : (V, 2) value and how often it was seen (count)
+    above : (V,) how many values lie above 0, 1, ... (count)
     """
     if family == "ordinal":
         gaps = jnp.diff(cut)
         return jnp.sum(categories[1:-1] * log1mexp(gaps))
     if family == "count":
-        size = jnp.exp(log_size)
-        value, times = values[:, 0], values[:, 1]
-        return jnp.sum(times * (gammaln(value + size) - gammaln(size) + size * log_size))
+        k = jnp.arange(above.shape[0], dtype=above.dtype)
+        return jnp.sum(above * jnp.log1p(k * over**2))
     return jnp.zeros((), cut.dtype)
 
 
-def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, log_size: jax.Array) -> Terms:
+def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array) -> Terms:
     """Slope, curvature and cross-curvature of every row's term at eta (shapes in `Terms`)."""
     none = jnp.zeros((eta.shape[0], 0), eta.dtype)
     if family == "ordinal":
@@ -104,12 +103,9 @@ def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, log
     if family == "bernoulli":
         p = jax.nn.sigmoid(eta)
         return Terms(total - n * p, n * p * (1 - p), none)
-    if family == "poisson":
-        rate = jnp.exp(eta)
-        return Terms(total - n * rate, n * rate, none)
-    p = jax.nn.sigmoid(eta - log_size)
-    mass = total + n * jnp.exp(log_size)
-    return Terms(total - mass * p, mass * p * (1 - p), none)
+    m = jnp.exp(eta)
+    t = over**2 * m
+    return Terms((total - n * m) / (1 + t), (n * m + total * t) / (1 + t) ** 2, none)
 
 
 def mean_response(family: str, eta: jax.Array, cut: jax.Array) -> jax.Array:
@@ -118,7 +114,7 @@ def mean_response(family: str, eta: jax.Array, cut: jax.Array) -> jax.Array:
         return 1.0 + jnp.sum(jax.nn.sigmoid(eta[..., None] - cut), axis=-1)
     if family == "bernoulli":
         return jax.nn.sigmoid(eta)
-    if family in ("poisson", "count"):
+    if family == "count":
         return jnp.exp(eta)
     return eta
 
@@ -134,6 +130,13 @@ def ordinal_statistics(counts: jax.Array) -> jax.Array:
     """Category counts (R, K) as the statistics (R, 2(K-1)) that `row_loglik` reads."""
     lower, upper = counts[:, :-1], counts[:, 1:]
     return jnp.concatenate([lower + upper, upper], axis=1)
+
+
+def _log1p_over(t: jax.Array) -> jax.Array:
+    """log(1 + t) / t for t >= 0, also at zero."""
+    small = t < 1e-4
+    safe = jnp.where(small, 1.0, t)
+    return jnp.where(small, 1.0 - t / 2 + t**2 / 3, jnp.log1p(safe) / safe)
 
 
 def log1mexp(gap: jax.Array) -> jax.Array:

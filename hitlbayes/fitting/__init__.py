@@ -1,0 +1,1 @@
+"""From a specification to draws: arrays for the samplers, and their draws by name."""

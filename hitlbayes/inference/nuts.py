@@ -1,0 +1,78 @@
+"""No-U-Turn sampling by NumPyro: the fallback where a faster scheme says that it cannot be trusted, and the check.
+
+The same densities in the same coordinates: `sample_means_by_nuts` draws the hyperparameters of a Gaussian
+model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coordinates.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer import MCMC, NUTS
+
+from hitlbayes.inference.gaussian import SampledMeans, conditional_effects
+from hitlbayes.inference.hmc import Target
+from hitlbayes.inference.laplace import log_density
+from hitlbayes.inference.marginal import Means, solve
+from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.runtime import Progress, silent
+
+WARMUP = 500
+
+
+def sample_means_by_nuts(
+    psi: np.ndarray,
+    data: Means,
+    beliefs: Beliefs,
+    *,
+    layout: Layout,
+    draws: int,
+    chains: int,
+    seed: int,
+    progress: Progress = silent,
+) -> tuple[SampledMeans, np.ndarray]:
+    """Draws of a Gaussian model with NUTS on its hyperparameters; also which draws diverged (chains, draws)."""
+    data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
+    progress("sampling the hyperparameters with NUTS", 0.1)
+
+    def potential(p: jax.Array) -> jax.Array:
+        return -solve(p, data, beliefs, layout=layout).value
+
+    points, diverging = _nuts(
+        potential, jnp.asarray(psi), draws=draws, chains=chains, seed=seed, warmup=WARMUP
+    )
+    flat = points.reshape(-1, points.shape[-1])
+    effects = conditional_effects(flat, data, beliefs, layout=layout, seed=seed)
+    return SampledMeans(flat, *effects, k_hat=float("nan"), effective=float("nan")), diverging
+
+
+def sample_latent_by_nuts(
+    target: Target, *, layout: Layout, draws: int, chains: int, seed: int, warmup: int = 300
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of Laplace coordinates (chains, draws, n), and which of them diverged (chains, draws)."""
+
+    def potential(z: jax.Array) -> jax.Array:
+        return -log_density(z, *target, layout=layout)
+
+    start = jnp.zeros(layout.n_latent)
+    return _nuts(potential, start, draws=draws, chains=chains, seed=seed, warmup=warmup)
+
+
+def _nuts(
+    potential, start: jax.Array, *, draws: int, chains: int, seed: int, warmup: int
+) -> tuple[np.ndarray, np.ndarray]:
+    kernel = NUTS(potential_fn=potential, target_accept_prob=0.9)
+    mcmc = MCMC(
+        kernel,
+        num_warmup=warmup,
+        num_samples=draws,
+        num_chains=chains,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    key, jitter = jax.random.split(jax.random.key(seed))
+    begin = start + 0.1 * jax.random.normal(jitter, (chains, *start.shape))
+    mcmc.run(key, init_params=begin if chains > 1 else begin[0], extra_fields=("diverging",))
+    samples = np.asarray(mcmc.get_samples(group_by_chain=True))
+    return samples, np.asarray(mcmc.get_extra_fields(group_by_chain=True)["diverging"])
