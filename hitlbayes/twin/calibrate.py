@@ -76,23 +76,24 @@ def tolerance(key: str, *, target: dict[str, float]) -> float:
 def calibrate(
     start: Parameters, *, stages: list[Stage], seeds: int, slope_seeds: int, rounds: int
 ) -> Parameters:
-    """Parameters after `rounds` damped Gauss-Newton steps of every stage."""
+    """Parameters after at most `rounds` damped Gauss-Newton steps of every stage; the closest are kept."""
     current = start
     for stage in stages:
         target = stage_targets(stage)
-        slopes = None
-        for number in range(rounds):
+        slopes = jacobian(current, stage=stage, keys=list(target), seeds=slope_seeds)
+        best, least = current, math.inf
+        for number in range(rounds + 1):
             began = time.monotonic()
-            if slopes is None:
-                slopes = jacobian(current, stage=stage, keys=list(target), seeds=slope_seeds)
             gap = standardised_gap(average(current, keys=list(target), seeds=seeds), target=target)
-            step = gauss_newton_step(slopes, gap=gap, target=target)
-            current = turn(current, stage=stage, by=step)
-            spent = time.monotonic() - began
+            distance = math.sqrt(float(gap @ gap))
             print(
-                f"{stage.name} {number + 1}: distance {math.sqrt(float(gap @ gap)):.2f}, {spent:.0f} s",
+                f"{stage.name} {number}: distance {distance:.2f}, {time.monotonic() - began:.0f} s",
                 flush=True,
             )
+            if distance < least:
+                best, least = current, distance
+            current = turn(current, stage=stage, by=gauss_newton_step(slopes, gap=gap, target=target))
+        current = best
     return current
 
 

@@ -49,11 +49,14 @@ def draw_takeover(
     kind = np.maximum(stratum.astype(int) - 1, 0)
     sentiment = 1 + rng.binomial(4, (_by(escalation.takeover_sentiment, kind) - 1) / 4)
     effort = _effort(escalation, kind=kind, sentiment=sentiment, worker=worker, rng=rng)
-    tied = _mix(length, rng=rng, weight=TIE_AI_LENGTH)
+    # what the AI has got done need not be done again, whatever the worker's effort
+    left = rng.standard_normal(kind.size)
+    done = _mix(length, rng=rng, weight=TIE_AI_LENGTH, also=left, also_weight=-escalation.trade)
     ai_mean = np.where(taken, _by(escalation.ai_rounds, kind), escalation.ai_only_rounds)
     ai_sd = np.where(taken, _by(escalation.ai_rounds_sd, kind), escalation.ai_only_rounds_sd)
-    ai_rounds = _counts(ai_mean, sd=ai_sd, latent=tied, floor=1, rng=rng)
-    latent = _mix(effort, rng=rng, weight=escalation.loading, also=length, also_weight=TIE_HUMAN_LENGTH)
+    ai_rounds = _counts(ai_mean, sd=ai_sd, latent=done, floor=1, rng=rng)
+    rest = np.sqrt(1 - escalation.loading**2 - TIE_HUMAN_LENGTH**2)
+    latent = escalation.loading * effort + TIE_HUMAN_LENGTH * length + rest * left
     rounds_mean, rounds_sd = _by(escalation.human_rounds, kind), _by(escalation.human_rounds_sd, kind)
     human_rounds = _counts(rounds_mean, sd=rounds_sd, latent=latent, floor=1, rng=rng)
     extra_mean = _by(escalation.human_messages, kind) - rounds_mean

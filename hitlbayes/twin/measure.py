@@ -96,7 +96,7 @@ def values(chats: pd.DataFrame, *, name: str) -> Floats:
     if name == "log_duration":
         return np.log(chats["duration"].to_numpy(dtype=float))
     if name == "responded":
-        return chats["rating"].notna().to_numpy(dtype=float)
+        return chats["rating"].notna().to_numpy().astype(float)
     return chats[name].to_numpy(dtype=float, na_value=np.nan)
 
 

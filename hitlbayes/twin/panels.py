@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def _split(roster: Roster, *, shares: tuple[float, ...], rng: Generator) -> Grou
 
 def _draw(
     parameters: Parameters, *, roster: Roster, groups: Groups, streams: Iterator[Generator]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+) -> tuple[dict[str, Any], dict[str, Floats]]:
     """Statistics of every group, and the expected effect on a chat of it, by outcome."""
     rng, eta, moved = next(streams), {}, {}
     for name in ("duration", "retrial", "rating", "response"):
@@ -226,7 +227,7 @@ def _collect(
     part: np.ndarray,
     roster: Roster,
     groups: Groups,
-    drawn: dict[str, Floats],
+    drawn: dict[str, Any],
     effect: dict[str, Floats],
 ) -> Cells:
     """Add a scope's groups up to worker-day cells."""

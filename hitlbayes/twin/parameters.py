@@ -230,7 +230,8 @@ class Escalation:
     it.
 
     Pairs `x`, `x_sd` are means and standard deviations in the order technical, emotional, human
-    (`shares` and `ai_only_*` apart). `loading`: correlation of each measure with the chat's effort.
+    (`shares` and `ai_only_*` apart). `trade`: how far AI rounds save human rounds (latent correlation);
+    `loading`: correlation of each measure with the chat's effort.
     """
 
     shares: tuple[float, ...]
@@ -252,6 +253,7 @@ class Escalation:
     solution_provision: tuple[float, ...]
     solution_provision_sd: tuple[float, ...]
     proactivity: tuple[float, ...]
+    trade: float
     loading: float
     effort_sd_worker: float
     effort_sentiment: float
@@ -317,7 +319,7 @@ def _build(kind: type, values: dict[str, Any], *, where: str) -> Any:
     out = {}
     for name, value in values.items():
         hint = hints[name]
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             out[name] = _build(hint, value, where=f"{where}.{name}")
         else:
             out[name] = tuple(value) if isinstance(value, list) else value

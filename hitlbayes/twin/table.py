@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from hitlbayes.twin.chats import Arrivals, Intake
 from hitlbayes.twin.handling import Takeover
@@ -49,7 +51,7 @@ def assemble(draws: Draws, *, parameters: Parameters, rng: Generator) -> pd.Data
     return pd.DataFrame(columns, copy=False)
 
 
-def _experiment(draws: Draws, *, parameters: Parameters) -> dict[str, object]:
+def _experiment(draws: Draws, *, parameters: Parameters) -> dict[str, Any]:
     roster, arrivals = draws.roster, draws.arrivals
     cell = arrivals.cell
     first = np.datetime64(parameters.experiment.first, "s")
@@ -61,11 +63,11 @@ def _experiment(draws: Draws, *, parameters: Parameters) -> dict[str, object]:
         "treated": roster.treated[cell].astype(np.int8),
         "post": roster.post[cell].astype(np.int8),
         "eligible": arrivals.eligible.astype(np.int8),
-        "issue": pd.Categorical.from_codes(draws.intake.issue, list(parameters.issues.names)).astype("str"),
+        "issue": _labels(draws.intake.issue, names=parameters.issues.names),
     }
 
 
-def _outcomes(draws: Draws) -> dict[str, object]:
+def _outcomes(draws: Draws) -> dict[str, Any]:
     values = {name: response.value for name, response in draws.responses.items()}
     duration, share = values["duration"], np.round(values["away"], 4)
     away = np.round(share * duration, 1)
@@ -88,7 +90,7 @@ def _outcomes(draws: Draws) -> dict[str, object]:
     }
 
 
-def _people(draws: Draws) -> dict[str, object]:
+def _people(draws: Draws) -> dict[str, Any]:
     age, male, tenure = draws.people
     worker, intake = draws.roster.worker[draws.arrivals.cell], draws.intake
     return {
@@ -104,7 +106,7 @@ def _people(draws: Draws) -> dict[str, object]:
     }
 
 
-def _takeover(draws: Draws, *, duration: Floats, rng: Generator) -> dict[str, object]:
+def _takeover(draws: Draws, *, duration: Floats, rng: Generator) -> dict[str, Any]:
     size, takeover = draws.arrivals.cell.size, draws.takeover
     taken = draws.ai[takeover.taken]
     handled = np.zeros(size, dtype=np.int8)
@@ -114,9 +116,9 @@ def _takeover(draws: Draws, *, duration: Floats, rng: Generator) -> dict[str, ob
     progress = takeover.progress[takeover.taken]
     # an AI round takes less time than a worker's: the clock at takeover runs behind the share of rounds
     odds = 0.6 * progress / (1 - progress) * np.exp(0.3 * rng.standard_normal(taken.size))
-    columns: dict[str, object] = {
+    columns: dict[str, Any] = {
         "ai": handled,
-        "escalation": pd.Categorical.from_codes(codes, list(TYPES)).astype("str"),
+        "escalation": _labels(codes, names=TYPES),
         "ai_rounds": _nullable(takeover.ai_rounds, rows=draws.ai, size=size),
         "takeover_seconds": _floats(np.round(duration[taken] * odds / (1 + odds), 1), rows=taken, size=size),
         "human_delay": _floats(np.round(takeover.human_delay[takeover.taken], 2), rows=taken, size=size),
@@ -124,6 +126,11 @@ def _takeover(draws: Draws, *, duration: Floats, rng: Generator) -> dict[str, ob
     for name in TAKEOVER_COUNTS:
         columns[name] = _nullable(getattr(takeover, name)[takeover.taken], rows=taken, size=size)
     return columns
+
+
+def _labels(codes: NDArray[np.int8], *, names: tuple[str, ...]) -> Any:
+    """Text column from codes; null at -1."""
+    return pd.Categorical.from_codes(codes.astype(np.int64), categories=pd.Index(names)).astype("str")
 
 
 def _nullable(values: Ints, *, rows: Ints, size: int) -> pd.arrays.IntegerArray:

@@ -116,7 +116,8 @@ def _attendance(volume: Volume, *, experiment: Experiment, arm: Ints, rng: Gener
     stretch = np.sqrt(1 + 0.346 * volume.attend_sd**2)
     late = np.arange(experiment.days) >= experiment.pre
     chance = np.where(late, logit(after)[:, None], logit(before)[:, None]) * stretch + own[:, None]
-    return np.nonzero(rng.random(chance.shape) < expit(chance))
+    worker, day = np.nonzero(rng.random(chance.shape) < expit(chance))
+    return worker, day
 
 
 def _day_weights(volume: Volume, *, worker: Ints, workers: int, rng: Generator) -> Floats:

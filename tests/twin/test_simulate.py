@@ -83,6 +83,22 @@ def test_escalation_types_have_the_published_shares(full):
         assert abs(shares[name] - share) < MONTE_CARLO * np.sqrt(share * (1 - share) / 11_507), name
 
 
+def test_issues_have_the_published_mix_in_each_period(full):
+    # Table A3, before and after the start; chats of a period draw the mix, so a few tenths of a point
+    mix = full.chats.groupby("post")["issue"].value_counts(normalize=True)
+    for post, issue, published in ((0, "aftersales", 0.46825), (1, "payment", 0.07281), (1, "account", 0.01191)):
+        assert mix[post, issue] == pytest.approx(published, abs=0.004)
+
+
+def test_emotional_takeovers_come_late(full):
+    taken = full.chats[full.chats["human_rounds"].notna()]
+    progress = (taken["ai_rounds"] / taken["rounds"]).astype(float).groupby(taken["escalation"]).mean()
+    # one less the shares of human rounds in Table 6: .433, .654, .601
+    assert progress["emotional"] == pytest.approx(0.567, abs=0.04)
+    assert progress["technical"] == pytest.approx(0.346, abs=0.04)
+    assert progress["human"] == pytest.approx(0.399, abs=0.04)
+
+
 def test_same_seed_same_chats_and_other_seed_other_chats():
     one, two, other = (simulate(seed=s, workers=12, scale=0.2).chats for s in (3, 3, 4))
     pd.testing.assert_frame_equal(one, two)
