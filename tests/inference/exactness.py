@@ -5,13 +5,15 @@ maps one to the other by the models' definitions alone, so that
 
     engine(z) = pymc(values(z)) + log |det d values / d z| + constant
 
-tests the collapsed likelihood, every prior, the map and its Jacobian at once.
+tests the collapsed likelihood, every prior, the map and its Jacobian at once. Variables that the engine
+has and the models have not (shocks of empty slots, hyperparameters that are held) are standard normal
+noise; they are compared as that.
 """
 
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -25,18 +27,15 @@ import pymc as pm
 from jax.flatten_util import ravel_pytree
 from pymc.model.transform.conditioning import remove_value_transforms
 
+from hitlbayes.fitting.model import Model
 from hitlbayes.inference.laplace import State
-from hitlbayes.inference.problem import Beliefs, Layout, cutpoints, split_outer, unpack_hyper
+from hitlbayes.inference.problem import Problem, cutpoints, split_outer, unpack_hyper
 
-from .cells import OUTCOMES
+from .chats import OUTCOMES, with_columns
 
 MODELS = Path(__file__).parents[2] / "models"
-SCALES = {"level": 0.5, "drift": 0.25, "effect": 0.3, "period": 0.2, "shock": 0.35}
-LKJ = 3.0
-CONCENTRATION = np.array([1.0, 2.0, 1.5, 0.8, 3.0])
-DISPERSION_SCALE = 0.7
-SIGMA_SCALE = 0.9
 EFFECTS = ("coef", "period_effect", "level", "own_change", "shock")
+NOISE = "noise"
 
 
 @cache
@@ -45,59 +44,64 @@ def build(model: str) -> Callable[..., pm.Model]:
     return runpy.run_path(str(MODELS / f"{model}.py"))["build"]
 
 
-def unlike_priors(layout: Layout, *, seed: int = 1) -> Beliefs:
-    """Priors unlike each other, so that no two can be swapped unseen."""
-    rng = np.random.default_rng(seed)
-    return Beliefs(
-        coef_loc=rng.normal(size=layout.n_coef),
-        coef_sd=rng.uniform(0.5, 2.0, layout.n_coef),
-        scale_sd=np.array(list(SCALES.values())),
-        lkj=np.array(LKJ),
-        aux_sd=np.full(layout.n_aux, SIGMA_SCALE if layout.family == "gaussian" else DISPERSION_SCALE),
-        concentration=CONCENTRATION,
-        fixed=np.full(layout.n_hyper, np.nan),
-    )
-
-
-def pymc_model(chats: pd.DataFrame, *, family: str, controls: Sequence[str], priors: Beliefs) -> pm.Model:
-    """The reference model on chat rows with the same priors, its variables on their natural scales."""
-    known = {f"{name}_scale": scale for name, scale in SCALES.items()}
-    known |= {"outcome": OUTCOMES[family], "controls": controls, "lkj": LKJ, "centered": True}
-    loc, sd = np.asarray(priors.coef_loc), np.asarray(priors.coef_sd)
+def pymc_model(chats: pd.DataFrame, model: Model) -> pm.Model:
+    """The reference model of the same chats with the same priors, its variables on their natural scales."""
+    chats, controls = with_columns(chats, model)
+    family, priors = model.cells.family, model.priors
+    known = {
+        f"{name}_scale": priors[f"sd_{name}"].scale
+        for name in ("level", "drift", "effect", "period", "shock")
+    }
+    known |= {"outcome": OUTCOMES[family], "controls": controls, "lkj": priors["rho"].scale, "centered": True}
+    coefs = [priors[name] for name in reference_order(model) if name != "intercept"]
+    known["coef_prior"] = (np.array([p.loc for p in coefs]), np.array([p.scale for p in coefs]))
     if family == "ordinal":
-        known |= {"coef_prior": (loc, sd), "concentration": CONCENTRATION}
+        known["concentration"] = priors["cutpoints"].scale
     else:
-        known |= {"intercept_prior": (loc[0], sd[0]), "coef_prior": (loc[1:], sd[1:])}
+        known["intercept_prior"] = (priors["intercept"].loc, priors["intercept"].scale)
     if family == "gaussian":
-        known["sigma_scale"] = SIGMA_SCALE
-    if family in ("count", "poisson"):
-        known |= {"dispersion_scale": DISPERSION_SCALE if family == "count" else None}
-    name = "did_count" if family == "poisson" else f"did_{family}"
-    return remove_value_transforms(build(name)(chats, **known))
+        known["sigma_scale"] = priors["sigma"].scale
+    if family == "count":
+        over = priors["overdispersion"]
+        known["dispersion_scale"] = None if over.kind == "fixed" else over.scale
+    return remove_value_transforms(build(f"did_{family}")(chats, **known))
 
 
-def pymc_scales(psi: jax.Array, priors: Beliefs, *, layout: Layout) -> dict[str, jax.Array]:
+def reference_order(model: Model) -> list[str]:
+    """Names of the coefficients in the order of the reference models' columns."""
+    first = [name for name in ("intercept", "treatment", "treated") if name in model.design.names]
+    return first + [name for name in model.design.names if name not in first]
+
+
+def pymc_scales(psi: jax.Array, model: Model) -> dict[str, jax.Array]:
     """The reference model's scales and correlations at the engine's hyperparameters.
 
     The engine's scales carry a sign; a negative one turns round the correlations that it enters.
     """
-    hyper = unpack_hyper(psi, layout, priors)
-    level, drift, effect = jnp.abs(hyper.block)
+    hyper = unpack_hyper(psi, model.layout, model.beliefs)
+    level, drift, effect = jnp.abs(hyper.block) * model.scale
     rho = hyper.rho * jnp.sign(hyper.block[0] * hyper.block[1:])
     values = {
         "sd_level": level,
         "sd_drift": drift,
         "sd_effect": effect,
-        "sd_period": jnp.abs(hyper.groups[0]),
-        "sd_shock": jnp.abs(hyper.shock),
+        "sd_period": jnp.abs(hyper.groups[0]) * model.scale,
+        "sd_shock": jnp.abs(hyper.shock) * model.scale,
         "rho_drift_beta": (rho[0] + 1) / 2,
         "rho_effect_beta": (rho[1] + 1) / 2,
     }
-    if layout.family == "gaussian":
-        values["sigma"] = jnp.exp(hyper.aux)
-    if layout.family == "count":
-        values["inverse_sqrt_phi"] = jnp.exp(-0.5 * hyper.aux[0])
+    if model.cells.family == "gaussian":
+        values["sigma"] = jnp.exp(hyper.log_sigma) * model.scale
+    if model.cells.family == "count" and model.priors["overdispersion"].kind != "fixed":
+        values["inverse_sqrt_phi"] = jnp.abs(hyper.over)
     return values
+
+
+def pymc_coefs(coef: jax.Array, model: Model) -> jax.Array:
+    """The engine's coefficients (..., P) in the reference model's order and the outcome's unit."""
+    order = [model.design.names.index(name) for name in reference_order(model)]
+    shift = np.array([model.centre if name == "intercept" else 0.0 for name in reference_order(model)])
+    return coef[..., order] * model.scale + shift
 
 
 def foretold_change(scales: dict[str, jax.Array], treated: np.ndarray) -> jax.Array:
@@ -106,26 +110,31 @@ def foretold_change(scales: dict[str, jax.Array], treated: np.ndarray) -> jax.Ar
     return (rho_drift * scales["sd_drift"] + treated * rho_effect * scales["sd_effect"]) / scales["sd_level"]
 
 
-def pymc_values(
-    state: State, seen: np.ndarray, treated: np.ndarray, priors: Beliefs, *, layout: Layout
-) -> dict[str, jax.Array]:
-    """The reference model's variables at an engine state, from the definitions in models/ alone.
+def slots_with_chats(problem: Problem) -> np.ndarray:
+    """Which of the engine's shocks data touch; the others pad its layout."""
+    rows = np.any(np.asarray(problem.stats) != 0, axis=1)
+    if not len(problem.shock):
+        return rows
+    return np.isin(np.arange(len(problem.basis)), np.asarray(problem.shock)[rows])
 
-    The engine has a shock for every worker and day; those without chats (not `seen`) are standard normal,
-    in units of their SD.
-    """
-    scales = pymc_scales(state.psi, priors, layout=layout)
+
+def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.Array]:
+    """The reference model's variables at an engine state, from the definitions in models/ alone."""
+    layout, beliefs = model.layout, model.beliefs
+    scales = pymc_scales(state.psi, model)
     coef, (period,), free = split_outer(state.outer, layout)
     level, change = state.unit.T
+    held = np.isfinite(np.asarray(beliefs.fixed))
+    unseen = state.shock[~seen] / unpack_hyper(state.psi, layout, beliefs).shock
     values = scales | {
-        "coef": coef,
+        "coef": pymc_coefs(coef, model),
         "level": level,
-        "own_change": change - foretold_change(scales, treated) * level,
+        "own_change": change - foretold_change(scales, model.structure.unit_class) * level,
         "period_effect": period,
         "shock": state.shock[seen],
-        "unseen": state.shock[~seen] / unpack_hyper(state.psi, layout, priors).shock,
+        NOISE: jnp.concatenate([unseen, state.psi[held]]),
     }
-    if layout.family == "ordinal":
+    if layout.n_cut:
         values["probability"] = jnp.diff(jax.nn.sigmoid(cutpoints(free)), prepend=0.0)  # the last one follows
     return values
 
@@ -137,15 +146,15 @@ def log_jacobian(values: Callable[[jax.Array], dict[str, jax.Array]], z: jax.Arr
 
 
 def pymc_density(model: pm.Model) -> Callable[[dict[str, np.ndarray]], float]:
-    """Log density of a reference model at its natural values."""
+    """Log density of a reference model at its natural values, and of the noise."""
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")  # 50 points do not repay a C compiler
 
     def at(values: dict[str, np.ndarray]) -> float:
         point = {name: np.asarray(value, float) for name, value in values.items()}
-        unseen = point.pop("unseen")
+        noise = point.pop(NOISE)
         if "probability" in point:
             point["probability"] = np.append(point["probability"], 1.0 - point["probability"].sum())
-        return float(logp(point)) - 0.5 * np.sum(unseen**2)
+        return float(logp(point)) - 0.5 * np.sum(noise**2)
 
     return at
 
@@ -168,13 +177,12 @@ def pymc_conditional(model: pm.Model) -> Callable[[dict[str, np.ndarray]], Condi
     effects = [model.named_vars[name] for name in EFFECTS]
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     dlogp = model.compile_dlogp(vars=effects, jacobian=False, mode="FAST_COMPILE")
-    shapes = {name: value.shape for name, value in model.initial_point().items() if name in EFFECTS}
-    edges = np.cumsum([0, *(np.prod(shapes[name], dtype=int) for name in EFFECTS)])
+    sizes = [model.initial_point()[name].size for name in EFFECTS]
+    edges = np.cumsum([0, *sizes])
 
     def at(scales: dict[str, np.ndarray]) -> Conditional:
         def point(x: np.ndarray) -> dict[str, np.ndarray]:
-            parts = (x[a:b] for a, b in pairwise(edges))
-            return scales | dict(zip(EFFECTS, parts, strict=True))
+            return scales | dict(zip(EFFECTS, (x[a:b] for a, b in pairwise(edges)), strict=True))
 
         zero = np.zeros(edges[-1])
         slope = dlogp(point(zero))
