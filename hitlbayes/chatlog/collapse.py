@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 import numpy as np
@@ -79,7 +79,7 @@ def collapse(chats: ir.Table, *, by: Sequence[str] = (), outcomes: Mapping[str, 
 
 def typed(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
     """Cells with int64 counts, int8 flags and periods in microseconds, whatever the backend returned."""
-    types: dict[str, object] = {
+    types: dict[str, Any] = {
         "treated": np.int8,
         "post": np.int8,
         "n": np.int64,

@@ -42,8 +42,9 @@ def lagged(history: pd.DataFrame, *, period: Period, lag: Lag) -> pd.DataFrame:
 
     Examples
     --------
-    >>> history = pd.DataFrame({"unit": ["a"] * 2, "period": pd.to_datetime(["2024-08-01", "2024-08-03"]),
-    "n": [5, 7]}) >>> lagged(history, period="day", lag="worked").lag_volume.tolist()
+    >>> days = pd.to_datetime(["2024-08-01", "2024-08-03"])
+    >>> history = pd.DataFrame({"unit": ["a", "a"], "period": days, "n": [5, 7]})
+    >>> lagged(history, period="day", lag="worked").lag_volume.tolist()
     [nan, 5.0]
     >>> lagged(history, period="day", lag="calendar").lag_volume.tolist()
     [nan, nan]

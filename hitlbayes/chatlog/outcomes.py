@@ -65,7 +65,11 @@ def _one(
 
 
 def _outcome(variable: Variable) -> Outcome:
+    """How a canonical measure is collapsed; a code keeps every category of its scale, seen or not."""
+    assert variable.family is not None
     if variable.family == "ordinal":
+        assert variable.low is not None
+        assert variable.high is not None
         return Outcome("ordinal", tuple(range(int(variable.low), int(variable.high) + 1)))
     return Outcome(variable.family)
 

@@ -20,6 +20,7 @@ from hitlbayes.chatlog.read import read_chats
 from hitlbayes.errors import DataWarning, DesignError, SchemaError, SpecError
 
 Scope = Literal["all", "eligible", "ineligible"]
+HISTOGRAMS = ("switch_aways",)
 
 
 def panel(
@@ -30,7 +31,7 @@ def panel(
     by: str | Sequence[str] | Mapping[str, Sequence[float] | None] = (),
     outcomes: Outcomes = None,
     lag: Lag = "worked",
-    histograms: Sequence[str] = ("switch_aways",),
+    histograms: str | Sequence[str] = HISTOGRAMS,
 ) -> Panel:
     """Exact sufficient statistics of outcomes per unit, period and discrete covariate (paper, Section 4.1).
 
@@ -51,7 +52,8 @@ def panel(
     lag : {"worked", "calendar"}
         Which period is the previous one in the lagged controls; see `hitlbayes.chatlog.lags.lagged`.
     histograms : sequence of str
-        Count outcomes whose whole distribution is kept per cell.
+        Count outcomes whose whole distribution is kept per cell (by default chat switch-aways, where
+        present).
 
     Returns
     -------
@@ -104,8 +106,7 @@ def panel(
         categories={name: outcome.categories for name, outcome in kept.items() if outcome.categories},
         histograms={
             name: histogram(source, by=list(splits), name=name, cells=cells)
-            for name in histograms
-            if name in kept and kept[name].family == "count"
+            for name in _distributions(histograms, outcomes=kept)
         },
         drops=_drops(cells, outcomes=kept, scope_drops=drops, left_out=left_out),
         left_out=left_out,
@@ -130,6 +131,19 @@ def _check_choices(*, scope: str, period: str, lag: str) -> None:
             raise SpecError(
                 f"{name}={value!r} is not known.\n  expected: one of {', '.join(map(repr, allowed))}."
             )
+
+
+def _distributions(histograms: str | Sequence[str], *, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Count outcomes whose histogram is kept; a name that the user gave must be one of them."""
+    names = (histograms,) if isinstance(histograms, str) else tuple(histograms)
+    counts = [name for name, outcome in outcomes.items() if outcome.family == "count"]
+    unknown = [name for name in names if name not in counts]
+    if unknown and names != HISTOGRAMS:
+        raise SpecError(
+            f"histograms= names {', '.join(map(repr, unknown))}.\n  expected: count outcomes of the panel: "
+            f"{', '.join(map(repr, counts)) or 'it has none'}."
+        )
+    return [name for name in names if name in counts]
 
 
 def _in_scope(chats: Chats, *, scope: Scope) -> tuple[ir.Table, dict[str, int]]:
@@ -189,7 +203,8 @@ def _history(table: ir.Table, *, period: Period) -> pd.DataFrame:
 
 def _means(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome], lags: pd.DataFrame) -> pd.DataFrame:
     """One row per unit and period: the plain mean of each outcome over its chats, and the lagged controls."""
-    merged = merge_cells(cells, keys=["unit", "period"], outcomes=outcomes)
+    split = cells.duplicated(["unit", "period"]).any()
+    merged = merge_cells(cells, keys=["unit", "period"], outcomes=outcomes) if split else cells
     means = merged[["unit", "period", "treated", "post", "n"]].copy()
     for name, outcome in outcomes.items():
         seen = observed(merged, name=name, outcome=outcome).replace(0, np.nan)

@@ -78,6 +78,7 @@ def read_chats(
     4
     """
     check_zone(tz)
+    begin = _first_day(start)
     known, mapped, wanted = variables(ratings=ratings), _mapping(columns, ratings=ratings), _outcomes(outcome)
     opened = open_source(source, text={mapped.get(name, name) for name in known})
     table = opened.table
@@ -93,19 +94,16 @@ def read_chats(
     required = [*REQUIRED, *(["post"] if "post" in under else [])]
     with readable():
         rows, observed = check_rows(table, columns=under, required=required, numbered=opened.owned)
-    _check_start(start)
-    clean = _canonical(table, under=under, start=start)
+    clean = _canonical(table, under=under, start=begin)
     pandera_check(clean, ratings=ratings)
     if opened.owned and rows <= SERIAL_ROWS:
         table.get_backend().raw_sql("SET threads = 1")
     if "chat_id" in under:
         check_unique(clean, key="chat_id")
     workers = check_arms(clean)
-    if "post" in under and start is not None:
-        check_start(clean, start=pd.Timestamp(start))
-    return Chats(
-        clean, rows, tz, pd.Timestamp(start) if start else None, synthetic, ratings, workers, observed
-    )
+    if "post" in under and begin is not None:
+        check_start(clean, start=begin)
+    return Chats(clean, rows, tz, begin, synthetic, ratings, workers, observed)
 
 
 def _mapping(columns: Mapping[str, str] | None, *, ratings: int) -> dict[str, str]:
@@ -157,20 +155,24 @@ def _whole_numbers(table: ir.Table, *, under: Mapping[str, Column]) -> dict[str,
     }
 
 
-def _check_start(start: str | dt.date | None) -> None:
+def _first_day(start: str | dt.date | None) -> pd.Timestamp | None:
+    """The start as a naive timestamp, or SpecError where it is no local day."""
+    if start is None:
+        return None
     try:
-        stamp = pd.Timestamp(start) if start is not None else None
+        stamp = pd.Timestamp(start)
     except ValueError as error:
         raise SpecError(f"start={start!r} is not a date.\n  expected: for instance '2024-08-15'.") from error
-    if stamp is not None and stamp.tzinfo is not None:
+    if stamp.tzinfo is not None:
         raise SpecError(f"start={start!r} has a time zone.\n  expected: a day in the experiment's own zone.")
+    return stamp
 
 
-def _canonical(table: ir.Table, *, under: Mapping[str, Column], start: str | dt.date | None) -> ir.Table:
+def _canonical(table: ir.Table, *, under: Mapping[str, Column], start: pd.Timestamp | None) -> ir.Table:
     """Canonical columns in their stored types, then the user's other columns as they are."""
     held = {name: store(column.value, column.variable) for name, column in under.items()}
-    if "post" not in held:
-        held["post"] = (under["start_time"].value >= pd.Timestamp(start).to_pydatetime()).cast("int8")
+    if "post" not in held and start is not None:
+        held["post"] = (under["start_time"].value >= start.to_pydatetime()).cast("int8")
     taken = {column.source for column in under.values()}
     others = {name: table[name] for name in table.columns if name not in taken and name not in held}
     return table.select(**held, **others)

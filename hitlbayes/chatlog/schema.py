@@ -155,8 +155,7 @@ def obeys(value: ir.Column, variable: Variable) -> ir.BooleanColumn:
     if value.type().is_floating():
         ok &= (value > -math.inf) & (value < math.inf)
         if variable.kind in ("flag", "count", "code"):
-            # floor() is a cast to int64 in several backends, and fails as a whole on one value too large for
-            # it.
+            # floor() casts to int64 in several backends, where one value too large fails the whole query.
             safe = ibis.ifelse((value > -EXACT) & (value < EXACT), value, 0.5)
             ok &= safe.floor() == safe
     if variable.kind == "positive":

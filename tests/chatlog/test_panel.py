@@ -212,6 +212,14 @@ def test_a_log_without_measures_is_refused():
         panel(log)
 
 
+def test_histograms_are_of_count_outcomes():
+    log = small().assign(rounds=[1, 2, 3, 4, 5, 6, 7, 8])
+    assert list(panel(log, histograms="rounds").histograms) == ["rounds"]
+    assert panel(log, histograms=()).histograms == {}
+    with pytest.raises(SpecError, match=r"histograms= names 'rating'(?s:.*)'rounds', 'switch_aways'"):
+        panel(log, histograms=["rounds", "rating"])
+
+
 # --- covariates
 
 

@@ -156,7 +156,7 @@ TYPES = {"flag": "int8", "count": "int64", "code": "int64", "real": "float64", "
 
 
 def test_pandera_refuses_what_we_refuse():
-    """Each rule breaks on its own row of its own column; halves and infinities cannot be in a column of integers."""
+    """Every rule, each in its own column; columns of integers can hold no halves and no infinities."""
     columns, types, expected_cases = {}, {}, {}
     for name, bad in BROKEN.items():
         types[name] = TYPES[KNOWN[name].kind]

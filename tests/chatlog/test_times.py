@@ -78,8 +78,7 @@ NAIVE = {
 }
 
 
-@pytest.mark.parametrize("form", NAIVE)
-@pytest.mark.parametrize("tz", [None, "Asia/Shanghai"])
+@pytest.mark.parametrize(("form", "tz"), [*((form, None) for form in NAIVE), ("text", "Asia/Shanghai")])
 def test_naive_stamps_are_local_already(form, tz):
     local = pd.to_datetime(UTC_STAMPS, utc=True).tz_convert("Asia/Shanghai").tz_localize(None)
     assert _days(_log(NAIVE[form](local)), tz=tz) == SHANGHAI_DAYS
