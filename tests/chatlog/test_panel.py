@@ -84,9 +84,6 @@ def test_hours_and_days_hold_the_same_chats():
     assert set(hours.cells["period"].dt.floor("D")) == set(days.cells["period"])
 
 
-# --- designs that identify nothing
-
-
 def _only(log: pd.DataFrame, rows) -> pd.DataFrame:
     return log[rows].reset_index(drop=True)
 
@@ -142,9 +139,6 @@ def test_an_outcome_never_seen_in_an_arm(who):
     assert message in found.left_out["rating"]
     assert not any(column.startswith("rating:") for column in found.cells)
     assert any(reason.startswith("rating left out") for reason in found.drops["reason"])
-
-
-# --- outcomes
 
 
 def test_default_outcomes_have_their_families():
@@ -220,9 +214,6 @@ def test_histograms_are_of_count_outcomes():
         panel(log, histograms=["rounds", "rating"])
 
 
-# --- covariates
-
-
 def test_covariates_split_cells_and_keep_their_values():
     found = panel(small(), by=("issue", "vip"))
     first = found.cells.head(3)[["unit", "issue", "vip", "n"]].to_numpy().tolist()
@@ -269,9 +260,6 @@ def test_many_levels_that_still_compress_are_warned_of():
     log = random_log(seed=7, chats=6000, workers=2).assign(first_words=np.arange(6000) % 60)
     with pytest.warns(DataWarning, match=r"'first_words' has 60 levels: 6,000 chats make 720 cells"):
         panel(log, by="first_words", outcomes="retrial")
-
-
-# --- the object
 
 
 def test_a_panel_pickles_and_is_frozen():

@@ -150,8 +150,6 @@ def test_empty_text_is_no_worker():
         read_chats(small().assign(worker_id=["a", "a", "a", "a", "", "c", "c", "d"]))
 
 
-# --- the same rules as a pandera schema on ibis
-
 TYPES = {"flag": "int8", "count": "int64", "code": "int64", "real": "float64", "positive": "float64"}
 
 
