@@ -66,7 +66,7 @@ def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress:
         sampled, diverging = sample_means_by_nuts(
             sampled.psi.mean(axis=0),
             model.data,
-            model.beliefs,
+            model.beliefs._replace(bend=sampled.bend),
             layout=model.layout,
             draws=draws,
             chains=chains,
@@ -77,7 +77,8 @@ def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress:
     def shaped(a: np.ndarray) -> np.ndarray:
         return np.asarray(a).reshape(chains, draws, *np.shape(a)[1:])
 
-    posterior = _posterior(model, *map(shaped, (sampled.psi, sampled.outer, sampled.unit, sampled.own)))
+    drawn = map(shaped, (sampled.psi, sampled.outer, sampled.unit, sampled.own))
+    posterior = _posterior(model, *drawn, bend=sampled.bend)
     stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
     exact = shaped(sampled.outer_mean)[..., : model.layout.n_coef] * model.scale / model.design.scale
     stats["coef_mean"] = (("chain", "draw", "term"), exact)
@@ -104,7 +105,8 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         progress=progress,
     )
     r = jax.tree.map(np.asarray, sampled.record)
-    posterior = _posterior(model, r.psi, r.outer, r.unit, r.drawn.own)
+    bend = np.asarray(sampled.beliefs.bend)
+    posterior = _posterior(model, r.psi, r.outer, r.unit, r.drawn.own, bend=bend)
     n = len(model.structure.unit.labels)
     effects = xr.Dataset()
     if model.structure.exposure.any():
@@ -124,7 +126,7 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
 
 
 def _posterior(
-    model: Model, psi: np.ndarray, outer: np.ndarray, unit: np.ndarray, own: np.ndarray
+    model: Model, psi: np.ndarray, outer: np.ndarray, unit: np.ndarray, own: np.ndarray, *, bend: np.ndarray
 ) -> xr.Dataset:
     """Draws (chain, draw, ...) of every parameter on the scale of the data, under its name."""
     layout, structure, design = model.layout, model.structure, model.design
@@ -136,7 +138,7 @@ def _posterior(
     if "intercept" in design.names:
         coef[..., design.names.index("intercept")] += model.centre - shift * scale
     data["coef"] = (("chain", "draw", "term"), coef)
-    data |= _hyper(model, psi)
+    data |= _hyper(model, psi, bend=bend)
     start = layout.n_coef
     for group, size in zip(structure.groups, layout.n_levels, strict=True):
         data[group.name] = (
@@ -162,12 +164,12 @@ def _posterior(
     return xr.Dataset(data, coords=coords)
 
 
-def _hyper(model: Model, psi: np.ndarray) -> dict[str, Any]:
+def _hyper(model: Model, psi: np.ndarray, *, bend: np.ndarray) -> dict[str, Any]:
     """Scales without their sign, correlations with it, and residual SDs."""
     layout, structure, beliefs, dims = model.layout, model.structure, model.beliefs, ("chain", "draw")
     n, block = layout.n_scales, BLOCKS[layout.block]
     held = ~np.isnan(beliefs.fixed)
-    scale = np.where(held[:n], np.nan_to_num(beliefs.fixed[:n]), beliefs.bend * np.sinh(psi[..., :n]))
+    scale = np.where(held[:n], np.nan_to_num(beliefs.fixed[:n]), bend * np.sinh(psi[..., :n]))
     rest = np.where(held[n:], np.nan_to_num(beliefs.fixed[n:]), psi[..., n:])
     names = scale_names(model.cells, structure)
     data: dict[str, Any] = {name: (dims, np.abs(scale[..., j]) * model.scale) for j, name in enumerate(names)}

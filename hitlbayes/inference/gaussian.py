@@ -8,6 +8,7 @@ their density summed over the reflections.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from typing import NamedTuple
@@ -22,7 +23,10 @@ from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.effects import own_effects
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior
 from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
+
+Density = Callable[[np.ndarray], np.ndarray]
 
 BATCH = 64
 DEGREES = 7.0
@@ -42,6 +46,7 @@ class SampledMeans(NamedTuple):
 
     psi (n, k), outer (n, m) and its exact conditional mean outer_mean (n, m), unit (n, N, q),
     own (n, N) unit effects on the linear predictor
+    bend (k_scales,) : of the coordinates of psi
     k_hat, effective : of the importance weights
     """
 
@@ -50,6 +55,7 @@ class SampledMeans(NamedTuple):
     outer_mean: np.ndarray
     unit: np.ndarray
     own: np.ndarray
+    bend: np.ndarray
     k_hat: float
     effective: float
 
@@ -69,26 +75,31 @@ def sample_means(
     free = np.isnan(np.asarray(beliefs.fixed))
     signs = reflections(layout, free)
     data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
+    base = np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed)))
 
-    def density(points: np.ndarray) -> np.ndarray:
-        full = np.tile(np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed))), (len(points), 1))
+    def whole(points: np.ndarray) -> np.ndarray:
+        full = np.tile(base, (len(points), 1))
         full[:, free] = points
-        return evaluate(full, data, beliefs, layout=layout)
+        return full
+
+    def density_with(beliefs: Beliefs) -> Density:
+        return lambda points: evaluate(whole(points), data, beliefs, layout=layout)
 
     progress("finding the mode", 0.0)
-    proposal = laplace_proposal(density, psi[free])
-    for _ in range(2):
-        points, log_ratio = propose(proposal, density, signs, size=PILOT, rng=rng)
-        proposal = match_moments(points, psis.smooth(log_ratio).log_weights)
+    density = density_with(beliefs)
+    points, log_ratio = propose(laplace_proposal(density, psi[free]), density, signs, size=PILOT, rng=rng)
+    moved, beliefs = rebend(whole(points), np.exp(psis.smooth(log_ratio).log_weights), beliefs, layout=layout)
+    density = density_with(beliefs)
+    proposal = match_moments(moved[:, free], psis.smooth(log_ratio).log_weights)
+    points, log_ratio = propose(proposal, density, signs, size=PILOT, rng=rng)
+    proposal = match_moments(points, psis.smooth(log_ratio).log_weights)
     progress("weighing draws", 0.3)
     points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
     smoothed = psis.smooth(log_ratio)
-    chosen = psis.resample(smoothed.log_weights, draws, rng=rng)
-    full = np.tile(np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed))), (draws, 1))
-    full[:, free] = points[chosen]
+    full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     progress("drawing effects", 0.7)
     effects = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
-    return SampledMeans(full, *effects, smoothed.k_hat, smoothed.effective)
+    return SampledMeans(full, *effects, np.asarray(beliefs.bend), smoothed.k_hat, smoothed.effective)
 
 
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
@@ -145,7 +156,7 @@ def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
     return np.array(patterns)
 
 
-def laplace_proposal(density, start: np.ndarray) -> Proposal:
+def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
     """A t at the mode with the curvature there, by damped Newton steps on finite differences."""
     centre, step = np.asarray(start, float), np.full(len(start), FIRST_STEP)
     for _ in range(15):
@@ -166,7 +177,7 @@ def laplace_proposal(density, start: np.ndarray) -> Proposal:
     return Proposal(centre, vectors / np.sqrt(np.maximum(np.abs(values), 1.0)))
 
 
-def differences(density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gradient and Hessian of a log density by central differences of steps h (f,), all points in one batch."""
     f = len(centre)
     pairs = [(i, j) for i in range(f) for j in range(i)]

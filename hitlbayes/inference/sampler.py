@@ -19,6 +19,7 @@ from hitlbayes.inference.anchor import find_anchor, settle_at
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.laplace import Anchor, State, inner_predictor, outer_predictor
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
+from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
 
 BLOCK = 50
@@ -47,6 +48,7 @@ class Sampled(NamedTuple):
 
     record: Record
     anchor: Anchor
+    beliefs: Beliefs
     angles: np.ndarray
 
 
@@ -103,13 +105,15 @@ def sample(
     anchor = find_anchor(state, problem, beliefs, layout=layout).anchor
     keys = jax.random.split(jax.random.key(seed), 2 * chains)
     pilot = _Run(anchor, problem, beliefs, focus, layout=layout, progress=progress)
-    walkers = pilot.warm(keys[:chains], blocks=PILOT_BLOCKS)
-    anchor = recentre(anchor, pilot.last_psi, problem, beliefs, layout=layout)
+    pilot.warm(keys[:chains], blocks=PILOT_BLOCKS)
+    weights = np.full(len(pilot.last_psi), 1.0 / len(pilot.last_psi))
+    psi, beliefs = rebend(pilot.last_psi, weights, beliefs, layout=layout)
+    anchor = recentre(anchor, psi, problem, beliefs, layout=layout)
     run = _Run(anchor, problem, beliefs, focus, layout=layout, progress=progress)
     walkers = run.warm(keys[chains:], blocks=SETTLE_BLOCKS)
     walkers = [hmc.settle_angle(w) for w in walkers]
     record = run.draw(walkers, draws=draws)
-    return Sampled(record, anchor, np.array([float(jnp.exp(w.log_angle)) for w in walkers]))
+    return Sampled(record, anchor, beliefs, np.array([float(jnp.exp(w.log_angle)) for w in walkers]))
 
 
 def recentre(

@@ -10,8 +10,9 @@ coef            normal(0, 2.5 s), standardised         looser, for one SD of any
 sd_level        half-normal(s)                         units differ by at most about one SD or logit
 sd_drift        half-normal(s / 2)                     and move by less than they differ
 sd_effect       half-normal(s / 2)                     and respond about as differently as they drift
-sd_<group>      half-normal(s / 2)                     periods and other crossed groups
+sd_period       half-normal(s / 2)                     what all units share in a period
 sd_shock        half-normal(s / 2)                     unit-period shocks
+sd_<group>      half-normal(s)                         other grouping factors
 rho             lkj(2)                                 correlations near -1 or 1 are doubted
 sigma           half-normal(2 s)                       residual SD (Gaussian)
 overdispersion  half-normal(1)                         counts have variance m + (x m)^2; zero is Poisson
@@ -30,6 +31,7 @@ from typing import Literal
 
 from hitlbayes.errors import SpecError
 
+_NARROW = ("sd_drift", "sd_effect", "sd_period", "sd_shock")
 Kind = Literal["normal", "half_normal", "fixed", "lkj", "dirichlet"]
 
 
@@ -94,7 +96,7 @@ def default_priors(
     made = {name: normal(0.0, scale if name in ("treatment", "treated") else 2.5 * scale) for name in coefs}
     if "intercept" in made:
         made["intercept"] = normal(location, 5.0 * scale)
-    made |= {name: half_normal(scale if name == "sd_level" else scale / 2) for name in scales}
+    made |= {name: half_normal(scale / 2 if name in _NARROW else scale) for name in scales}
     if "overdispersion" in made:
         made["overdispersion"] = half_normal(1.0)
     made["rho"] = lkj(2.0)
