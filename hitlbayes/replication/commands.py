@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ibis.expr.types as ir
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -158,17 +159,28 @@ def _arms(chats: Chats) -> Table:
 
 
 def _variables(chats: Chats) -> Table:
+    # One query for all columns: a CSV file is parsed anew for each.
+    found = chats.table.aggregate(_moments(chats)).to_pandas().iloc[0].to_dict()
     table = Table("variable", "present", "mean", "min", "max", title="variables", title_justify="left")
     for name in chats.table.columns:
-        column = chats.table[name]
-        present = int(column.count().execute())
-        share = f"{present / chats.n:.1%}" if chats.n else "–"
-        numbers = ["", "", ""]
-        if present and column.type().is_numeric() and not name.endswith("_id"):
-            values = [column.mean().execute(), column.min().execute(), column.max().execute()]
-            numbers = [_short(float(value)) for value in values]
-        table.add_row(name, share, *numbers)
+        share = f"{found[f'{name}:present'] / chats.n:.1%}" if chats.n else "–"
+        values = [found.get(f"{name}:{how}") for how in ("mean", "min", "max")]
+        table.add_row(name, share, *("" if pd.isna(value) else _short(float(value)) for value in values))
     return table
+
+
+def _moments(chats: Chats) -> dict[str, ir.Value]:
+    moments: dict[str, ir.Value] = {}
+    for name in chats.table.columns:
+        column = chats.table[name]
+        moments[f"{name}:present"] = column.count()
+        if column.type().is_numeric() and not name.endswith("_id"):
+            moments |= {
+                f"{name}:mean": column.mean(),
+                f"{name}:min": column.min(),
+                f"{name}:max": column.max(),
+            }
+    return moments
 
 
 def _short(value: float) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hitlbayes.errors import SpecError
 from hitlbayes.spec.strict import explain, load_toml, refuse_unknown_keys
-from hitlbayes.spec.toml import Period, Scope, parse_spec
+from hitlbayes.spec.toml import Family, Period, Scope, parse_spec
 
 
 class TableSpec(BaseModel):
@@ -32,6 +32,8 @@ class TableSpec(BaseModel):
         Also fit the paper's own likelihood: unweighted means with its lagged controls.
     fit : dict
         Keywords of `hitlbayes.fit_did`, the same for every fit of the table.
+    families : dict of str to str
+        Family of an outcome where it is not the panel's own.
     cost : dict of str to float
         Seconds that a fit of each outcome takes at full size; only ratios matter (for the time left).
     """
@@ -48,6 +50,7 @@ class TableSpec(BaseModel):
     weight: Literal["chat", "cell"] = "cell"
     faithful: bool = True
     fit: dict[str, Any] = Field(default_factory=dict)
+    families: dict[str, Family] = Field(default_factory=dict)
     cost: dict[str, float] = Field(default_factory=dict)
 
 
@@ -119,6 +122,7 @@ def cells(spec: TableSpec, *, seed: int) -> list[Cell]:
     for scope in spec.scopes:
         for outcome in spec.outcomes:
             given = {"outcome": outcome, "scope": scope, "period": spec.period, "seed": seed, **spec.fit}
+            given |= {"family": spec.families[outcome]} if outcome in spec.families else {}
             fit = parse_spec(given, source=f"{module_name(spec.table)}.toml")
             found.append(
                 Cell(
