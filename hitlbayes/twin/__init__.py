@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hitlbayes.twin.cells import Cells, simulate_cells
 from hitlbayes.twin.panels import simulate_panels
-from hitlbayes.twin.parameters import TYPES, Effect, Effects, Parameters
+from hitlbayes.twin.parameters import Parameters
+from hitlbayes.twin.sections import TYPES, Effect, Effects
 from hitlbayes.twin.simulate import Twin, simulate
 
 __all__ = [

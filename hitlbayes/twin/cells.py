@@ -125,28 +125,16 @@ def simulate_cells(
     unit, period = np.nonzero(rng.random((workers, periods)) < attendance)
     n = np.maximum(1, rng.poisson(chats_per_cell, unit.size))
     treated, post = arm[unit], (period >= start).astype(np.int64)
-    terms = {
-        "level": sd_level * rng.standard_normal(workers),
-        "drift": sd_drift * rng.standard_normal(workers),
-        "effect": effect + sd_effect * rng.standard_normal(workers),
-        "period": sd_period * rng.standard_normal(periods),
-    }
+    terms = _terms(sds, effect=effect, workers=workers, periods=periods, rng=rng)
     shock = sd_shock * rng.standard_normal(unit.size)
     base = level + terms["level"][unit] + terms["drift"][unit] * post + terms["period"][period] + shock
     shift = terms["effect"][unit] * treated * post
     columns, histogram = _observe(
         base + shift, n=n, family=family, sigma=sigma, cutpoints=cutpoints, dispersion=dispersion, rng=rng
     )
-    frame = pd.DataFrame(
-        {
-            "unit": unit + 1,
-            "period": pd.Timestamp(FIRST_PERIOD) + pd.to_timedelta(period, unit="D"),
-            "treated": treated.astype(np.int8),
-            "post": post.astype(np.int8),
-            "n": n,
-            **{f"{outcome}:{name}": values for name, values in columns.items()},
-        }
-    )
+    frame = _frame(unit=unit, period=period, treated=treated, post=post, n=n)
+    for name, values in columns.items():
+        frame[f"{outcome}:{name}"] = values
     used = (treated * post) == 1
     realised = realised_effects(base[used], shift=shift[used], n=n[used], family=family, cutpoints=cutpoints)
     truth = {
@@ -158,6 +146,31 @@ def simulate_cells(
     categories = {outcome: tuple(range(1, len(cutpoints) + 2))} if family == "ordinal" else {}
     histograms = {} if histogram is None else {outcome: histogram}
     return Cells(frame, {outcome: family}, categories, histograms, truth)
+
+
+def _terms(
+    sds: dict[str, float], *, effect: float, workers: int, periods: int, rng: Generator
+) -> dict[str, Floats]:
+    """Units' levels, drifts and effects, and periods' effects."""
+    return {
+        "level": sds["level"] * rng.standard_normal(workers),
+        "drift": sds["drift"] * rng.standard_normal(workers),
+        "effect": effect + sds["effect"] * rng.standard_normal(workers),
+        "period": sds["period"] * rng.standard_normal(periods),
+    }
+
+
+def _frame(*, unit: Ints, period: Ints, treated: Ints, post: Ints, n: Ints) -> pd.DataFrame:
+    """Cells without an outcome."""
+    return pd.DataFrame(
+        {
+            "unit": unit + 1,
+            "period": pd.Timestamp(FIRST_PERIOD) + pd.to_timedelta(period, unit="D"),
+            "treated": treated.astype(np.int8),
+            "post": post.astype(np.int8),
+            "n": n,
+        }
+    )
 
 
 def realised_effects(

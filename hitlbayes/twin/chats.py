@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hitlbayes.twin.parameters import TYPES, Covariates, Customers, Issues, Volume
+from hitlbayes.twin.sections import TYPES, Covariates, Customers, Issues, Volume
 from hitlbayes.twin.workers import Floats, Ints, Roster
 
 HOURS = 24

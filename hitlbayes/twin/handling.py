@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from hitlbayes.twin.parameters import Escalation
+from hitlbayes.twin.sections import Escalation
 from hitlbayes.twin.workers import Floats, Ints
 
 TIE_HUMAN_LENGTH, TIE_AI_LENGTH = 0.4, 0.1

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from hitlbayes.twin.estimator import Estimate, Floats, Ints, clustered
-from hitlbayes.twin.parameters import TYPES
+from hitlbayes.twin.sections import TYPES
 
 CALIPER = 0.2
 """Largest distance of a pair, in standard deviations of the propensity score (MatchIt's std.caliper)."""

@@ -30,6 +30,11 @@ def exemptions() -> list[dict[str, Any]]:
     return _read("exemptions.toml")["exempt"]
 
 
+def tensions() -> list[dict[str, Any]]:
+    """Printed figures that pull against each other and are met only in part; same layout as `exemptions`."""
+    return _read("exemptions.toml")["tension"]
+
+
 def flat_targets() -> dict[str, float]:
     """Published figures under the keys of `measure`."""
     out: dict[str, float] = {}

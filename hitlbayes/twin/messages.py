@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from hitlbayes.twin.handling import Takeover
-from hitlbayes.twin.parameters import Text
+from hitlbayes.twin.sections import Text
 from hitlbayes.twin.workers import Floats, Ints, Roster
 
 

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from hitlbayes.twin.parameters import Away, Effect
+from hitlbayes.twin.sections import Away, Effect
 from hitlbayes.twin.workers import Floats, Ints, Roster, Terms
 
 Bools = NDArray[np.bool_]

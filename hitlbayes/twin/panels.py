@@ -14,7 +14,8 @@ from scipy.special import expit
 from hitlbayes.twin.cells import Cells, chi_square, ordinal_probabilities
 from hitlbayes.twin.chats import eligible_issue_shares
 from hitlbayes.twin.outcomes import draw_own_effects
-from hitlbayes.twin.parameters import TYPES, Covariates, Effect, Effects, Parameters
+from hitlbayes.twin.parameters import Parameters
+from hitlbayes.twin.sections import TYPES, Covariates, Effect, Effects
 from hitlbayes.twin.simulate import resize
 from hitlbayes.twin.workers import Floats, Ints, Roster, Terms, draw_roster, draw_terms
 

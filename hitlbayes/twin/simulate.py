@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
 
 from hitlbayes.errors import SpecError
 from hitlbayes.twin import chats as intake_model
 from hitlbayes.twin import outcomes as model
-from hitlbayes.twin.handling import draw_takeover
-from hitlbayes.twin.messages import draw_transcript
-from hitlbayes.twin.parameters import Effects, Parameters
+from hitlbayes.twin.handling import Takeover, draw_takeover
+from hitlbayes.twin.messages import Transcript, draw_transcript
+from hitlbayes.twin.parameters import Parameters
 from hitlbayes.twin.rounds import chat_rounds
+from hitlbayes.twin.sections import Effects
 from hitlbayes.twin.table import Draws, assemble
 from hitlbayes.twin.truth import Truth, average_effects, chat_effects, type_effects, worker_effects
-from hitlbayes.twin.workers import draw_people, draw_roster, draw_terms
+from hitlbayes.twin.workers import Floats, Ints, Roster, Terms, draw_people, draw_roster, draw_terms
 
 OUTCOMES = ("duration", "retrial", "rating", "response", "concurrency", "away", "switches")
 
@@ -137,44 +140,14 @@ def _draw(parameters: Parameters, *, seed: int, scale: float) -> Twin:
         roster=roster, cell=arrivals.cell, eligible=arrivals.eligible, stratum=arrivals.stratum
     )
     length = next(streams).standard_normal(arrivals.cell.size)
-    days = parameters.experiment.days
-    terms, own = {}, {}
-    for name in OUTCOMES:
-        rng = next(streams)
-        terms[name] = draw_terms(getattr(parameters, name), roster=roster, days=days, rng=rng)
-        own[name] = model.draw_own_effects(
-            getattr(parameters.effects, name), workers=roster.arm.size, rng=rng
-        )
+    terms, own = _worker_terms(parameters, roster=roster, streams=streams)
     responses = _respond(
         parameters, terms=terms, own=own, exposure=exposure, intake=intake, length=length, rng=next(streams)
     )
-    ai = np.nonzero(exposure.ai)[0]
-    takeover = draw_takeover(
-        parameters.escalation,
-        stratum=arrivals.stratum[ai],
-        worker=exposure.worker[ai],
-        length=length[ai],
-        rng=next(streams),
+    ai, takeover, transcript = _handle(
+        parameters, roster=roster, exposure=exposure, length=length, streams=streams
     )
-    transcript = draw_transcript(
-        parameters.text,
-        roster=roster,
-        cell=arrivals.cell,
-        length=length,
-        ai=ai,
-        takeover=takeover,
-        rng=next(streams),
-    )
-    draws = Draws(
-        roster=roster,
-        people=people,
-        arrivals=arrivals,
-        intake=intake,
-        responses=responses,
-        ai=ai,
-        takeover=takeover,
-        transcript=transcript,
-    )
+    draws = Draws(roster, people, arrivals, intake, responses, ai, takeover, transcript)
     return Twin(
         chats=assemble(draws, parameters=parameters, rng=next(streams)),
         truth=_truth(parameters, terms=terms, own=own, exposure=exposure, responses=responses, length=length),
@@ -183,15 +156,57 @@ def _draw(parameters: Parameters, *, seed: int, scale: float) -> Twin:
     )
 
 
+def _worker_terms(
+    parameters: Parameters, *, roster: Roster, streams: Iterator[Generator]
+) -> tuple[dict[str, Terms], dict[str, model.OwnEffects]]:
+    """Worker, day and worker-day terms of every outcome, and workers' own effects."""
+    terms, own = {}, {}
+    for name in OUTCOMES:
+        rng, effect = next(streams), getattr(parameters.effects, name)
+        days = parameters.experiment.days
+        terms[name] = draw_terms(getattr(parameters, name), roster=roster, days=days, rng=rng)
+        own[name] = model.draw_own_effects(effect, workers=roster.arm.size, rng=rng)
+    return terms, own
+
+
+def _handle(
+    parameters: Parameters,
+    *,
+    roster: Roster,
+    exposure: model.Exposure,
+    length: Floats,
+    streams: Iterator[Generator],
+) -> tuple[Ints, Takeover, Transcript]:
+    """Rows of AI chats, what happened in them, and the text of every chat."""
+    ai = np.nonzero(exposure.ai)[0]
+    takeover = draw_takeover(
+        parameters.escalation,
+        stratum=exposure.stratum[ai],
+        worker=exposure.worker[ai],
+        length=length[ai],
+        rng=next(streams),
+    )
+    transcript = draw_transcript(
+        parameters.text,
+        roster=roster,
+        cell=exposure.cell,
+        length=length,
+        ai=ai,
+        takeover=takeover,
+        rng=next(streams),
+    )
+    return ai, takeover, transcript
+
+
 def _respond(
     parameters: Parameters,
     *,
-    terms: dict,
-    own: dict,
+    terms: dict[str, Terms],
+    own: dict[str, model.OwnEffects],
     exposure: model.Exposure,
     intake: intake_model.Intake,
-    length: np.ndarray,
-    rng: np.random.Generator,
+    length: Floats,
+    rng: Generator,
 ) -> dict[str, model.Response]:
     """Draw every outcome of every chat."""
     base = {name: model.predictor(terms[name], exposure=exposure) for name in OUTCOMES}
@@ -227,11 +242,11 @@ def _respond(
 def _truth(
     parameters: Parameters,
     *,
-    terms: dict,
-    own: dict,
+    terms: dict[str, Terms],
+    own: dict[str, model.OwnEffects],
     exposure: model.Exposure,
     responses: dict,
-    length: np.ndarray,
+    length: Floats,
 ) -> Truth:
     effects = chat_effects(
         responses,

@@ -14,7 +14,8 @@ from hitlbayes.twin.chats import Arrivals, Intake
 from hitlbayes.twin.handling import Takeover
 from hitlbayes.twin.messages import Transcript
 from hitlbayes.twin.outcomes import Response
-from hitlbayes.twin.parameters import TYPES, Parameters
+from hitlbayes.twin.parameters import Parameters
+from hitlbayes.twin.sections import TYPES
 from hitlbayes.twin.workers import Floats, Ints, Roster
 
 TAKEOVER_COUNTS = (

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import expit
 
 from hitlbayes.twin.outcomes import Bools, Exposure, OwnEffects, Response, expected_rating
-from hitlbayes.twin.parameters import TYPES, Effects
+from hitlbayes.twin.sections import TYPES, Effects
 from hitlbayes.twin.workers import Floats, Terms
 
 UNITS = {

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from hitlbayes.twin.parameters import Experiment, People, Process, Volume
+from hitlbayes.twin.sections import Experiment, People, Process, Volume
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
