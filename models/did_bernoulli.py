@@ -76,12 +76,14 @@ def worker_effects(
 
 
 def check(chats: pd.DataFrame, *, columns: Sequence[str]) -> None:
-    """Refuse incomplete columns, outcomes other than 0 and 1, and workers in both arms."""
+    """Refuse incomplete columns, outcomes other than 0 and 1, arms that are not 0/1 or that change."""
     missing = [name for name in columns if chats[name].isna().any()]
     if missing:
         raise ValueError(f"missing values in {missing}: leave those chats out before")
     if not chats[columns[0]].isin([0, 1]).all():
         raise ValueError(f"{columns[0]!r} must be 0 or 1")
+    if not chats[["treated", "post"]].isin([0, 1]).all(axis=None):
+        raise ValueError("treated and post must be 0 or 1")
     if (chats.groupby("worker_id")["treated"].nunique() > 1).any():
         raise ValueError("some workers have chats with treated = 0 and chats with treated = 1")
 

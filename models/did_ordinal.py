@@ -78,12 +78,14 @@ def worker_effects(
 
 
 def check(chats: pd.DataFrame, *, columns: Sequence[str]) -> None:
-    """Refuse incomplete columns, outcomes that are not 1, 2, .., and workers in both arms."""
+    """Refuse incomplete columns, outcomes that are not 1, 2, .., arms that are not 0/1 or that change."""
     missing = [name for name in columns if chats[name].isna().any()]
     if missing:
         raise ValueError(f"missing values in {missing}: leave those chats out before")
     if not ((chats[columns[0]] >= 1) & (chats[columns[0]] % 1 == 0)).all():
         raise ValueError(f"{columns[0]!r} must be whole numbers from 1 up")
+    if not chats[["treated", "post"]].isin([0, 1]).all(axis=None):
+        raise ValueError("treated and post must be 0 or 1")
     if (chats.groupby("worker_id")["treated"].nunique() > 1).any():
         raise ValueError("some workers have chats with treated = 0 and chats with treated = 1")
 
@@ -139,6 +141,8 @@ def build(
     treated = chats.groupby(worker)["treated"].first().to_numpy(dtype=float)  # one entry a worker
     post = chats["post"].to_numpy(dtype=float)
     K = categories or int(chats[outcome].max())
+    if chats[outcome].max() > K:
+        raise ValueError(f"{outcome!r} is {chats[outcome].max():g} in some chats; expected at most {K}")
 
     coords = {
         "column": X.columns,
