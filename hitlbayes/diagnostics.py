@@ -12,7 +12,7 @@ import xarray as xr
 R_HAT_LIMIT = 1.01  # Vehtari et al. 2021, doi:10.1214/20-BA1221
 ESS_LIMIT = 400.0  # the same: enough for stable tails and for the diagnostics themselves
 K_HAT_LIMIT = 0.7  # Vehtari et al. 2024
-DIVERGENCE_SHARE = 0.001  # a stray one in a thousand does not bend a posterior; more may
+DIVERGENCE_SHARE = 0.01  # angles are jittered, so a rejected blow-up is tried again in shorter steps
 
 
 @dataclass(frozen=True, slots=True)
