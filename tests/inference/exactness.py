@@ -45,14 +45,24 @@ def build(model: str) -> Callable[..., pm.Model]:
 
 
 def pymc_model(chats: pd.DataFrame, model: Model) -> pm.Model:
-    """The reference model of the same chats with the same priors, its variables on their natural scales."""
+    """The reference model of the same chats and priors, its variables on their natural scales."""
+    return remove_value_transforms(reference_model(chats, model, centered=True))
+
+
+def reference_model(chats: pd.DataFrame, model: Model, *, centered: bool) -> pm.Model:
+    """The reference model of the same chats and priors, as models/ has it."""
     chats, controls = with_columns(chats, model)
     family, priors = model.cells.family, model.priors
     known = {
         f"{name}_scale": priors[f"sd_{name}"].scale
         for name in ("level", "drift", "effect", "period", "shock")
     }
-    known |= {"outcome": OUTCOMES[family], "controls": controls, "lkj": priors["rho"].scale, "centered": True}
+    known |= {
+        "outcome": OUTCOMES[family],
+        "controls": controls,
+        "lkj": priors["rho"].scale,
+        "centered": centered,
+    }
     coefs = [priors[name] for name in reference_order(model) if name != "intercept"]
     known["coef_prior"] = (np.array([p.loc for p in coefs]), np.array([p.scale for p in coefs]))
     if family == "ordinal":
@@ -64,7 +74,7 @@ def pymc_model(chats: pd.DataFrame, model: Model) -> pm.Model:
     if family == "count":
         over = priors["overdispersion"]
         known["dispersion_scale"] = None if over.kind == "fixed" else over.scale
-    return remove_value_transforms(build(f"did_{family}")(chats, **known))
+    return build(f"did_{family}")(chats, **known)
 
 
 def reference_order(model: Model) -> list[str]:
