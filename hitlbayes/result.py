@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,8 @@ class Fit:
         Everything that was asked for, priors and seed included.
     synthetic : bool
         Whether the data are simulated.
+    versions : dict
+        Of the packages that made the draws.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Fit:
     k_hat: float
     effective: float
     drops: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict, init=False)
 
     def effects(self, weight: Weight = "chat") -> xr.Dataset:
         """Draws of the average effect on the treated, on the outcome's own scale.
@@ -83,6 +87,9 @@ class Fit:
         if weight not in ("chat", "cell"):
             raise SpecError(f"weight is {weight!r}; expected 'chat' or 'cell'.")
         self._needs_treatment()
+        return self._once(("effects", weight), lambda: self._effects(weight)).copy(deep=True)
+
+    def _effects(self, weight: Weight) -> xr.Dataset:
         data: dict[str, Any] = {}
         if self.family == "gaussian":
             linear = self._own() @ xr.DataArray(self._unit_weights(weight), dims=self.unit_name)
@@ -102,6 +109,9 @@ class Fit:
     def worker_effects(self) -> xr.DataArray:
         """Draws of each treated unit's own effect (chain, draw, unit), in `units`."""
         self._needs_treatment()
+        return self._once("worker_effects", self._worker_effects).copy()
+
+    def _worker_effects(self) -> xr.DataArray:
         treated = self._unit_weights("chat") > 0
         if self.family == "gaussian":
             own = on_scale(self._own(), self.units)
@@ -110,16 +120,29 @@ class Fit:
             own = on_scale(self.posterior["effects"]["unit_average"], self.units)
             own = own.rename({own.dims[-1]: self.unit_name}).assign_coords({self.unit_name: unit.to_numpy()})
         own = own.isel({self.unit_name: np.flatnonzero(treated)})
-        return own.rename({self.unit_name: "unit"} if self.unit_name != "unit" else {})
+        own = own.rename({self.unit_name: "unit"} if self.unit_name != "unit" else {})
+        return own.assign_attrs(units=self.units, unit=self._word("unit"))
 
     def period_effects(self) -> xr.DataArray:
-        """Draws of the period effects on the linear predictor (chain, draw, period)."""
+        """Draws of the period effects on the linear predictor (chain, draw, period).
+
+        Attributes: `units`, `period` (what a period is called), `start` (the first treated period).
+        """
         if "period" not in self.posterior["posterior"]:
             raise SpecError("this model has no period effects.")
-        return self.posterior["posterior"]["period"].rename({"period_level": "period"})
+        effects = self.posterior["posterior"]["period"].rename({"period_level": "period"})
+        attrs = {"units": self._link_units(), "period": self._word("period")}
+        treated = self.cells["exposure"] > 0
+        if treated.any():
+            first = self.cells.loc[treated, "period"].min()
+            attrs["start"] = first.isoformat() if isinstance(first, pd.Timestamp) else first
+        return effects.assign_attrs(attrs)
 
     def summary(self, prob: float = 0.95, kind: Kind = "eti") -> pd.DataFrame:
         """Reported effects: mean, SD, interval, probability of being positive, diagnostics, units."""
+        return self._once(("summary", prob, kind), lambda: self._summary(prob, kind)).copy()
+
+    def _summary(self, prob: float, kind: Kind) -> pd.DataFrame:
         draws = self._reported()
         table = summarise({name: values for name, (values, _) in draws.items()}, prob=prob, kind=kind)
         table.insert(4, "prob_positive", [float(np.mean(v > 0)) for v, _ in draws.values()])
@@ -129,11 +152,14 @@ class Fit:
 
     def tidy(self, prob: float = 0.95, kind: Kind = "eti") -> pd.DataFrame:
         """Every hyperparameter, coefficient and reported effect, a row each."""
+        return self._once(("tidy", prob, kind), lambda: self._tidy(prob, kind)).copy()
+
+    def _tidy(self, prob: float, kind: Kind) -> pd.DataFrame:
         named = self.hyperparameters() | {name: values for name, (values, _) in self._reported().items()}
         return summarise(named, prob=prob, kind=kind).rename_axis("term").reset_index()
 
     def hyperparameters(self) -> dict[str, np.ndarray]:
-        """Draws (chains, draws) of coefficients, scales, correlations, residual SDs and cutpoints, by name."""
+        """Draws (chains, draws) of coefficients, scales, correlations, residual SDs, cutpoints, by name."""
         posterior, found = self.posterior["posterior"], {}
         for name, values in posterior.data_vars.items():
             a = values.to_numpy()
@@ -183,11 +209,11 @@ class Fit:
 
         return fit_report(self, path)
 
-    def predict(self, newdata: pd.DataFrame) -> xr.DataArray:
-        """Draws of the mean response for new rows (chain, draw, row)."""
+    def predict(self, newdata: pd.DataFrame, *, treatment: float | None = None) -> xr.DataArray:
+        """Draws of the mean response for new rows (chain, draw, row); see `hitlbayes.predict.predict`."""
         from hitlbayes.predict import predict
 
-        return predict(self, newdata)
+        return predict(self, newdata, treatment=treatment)
 
     def __repr__(self) -> str:
         from hitlbayes.report.summary import summary_text
@@ -198,6 +224,21 @@ class Fit:
         from hitlbayes.report.summary import summary_html
 
         return summary_html(self)
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` returns, computed the first time that it is asked for under this key."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def _word(self, role: str) -> str:
+        return self.spec.get("words", {}).get(role, role)
+
+    def _link_units(self) -> str:
+        """Units of the linear predictor."""
+        if self.family != "gaussian":
+            return "log points" if self.family == "count" else "logit"
+        return {"percent": "log points", "percentage points": "share"}.get(self.units, self.units)
 
     def _needs_treatment(self) -> None:
         if f"{self.unit_name}_effect" not in self.posterior["posterior"]:
@@ -229,7 +270,7 @@ class Fit:
 
 
 def on_scale(linear: xr.DataArray, units: str) -> xr.DataArray:
-    """An effect in its units: log points to percent, probabilities to percentage points, others as they are."""
+    """An effect in its units: log points to percent, shares to percentage points, others as they are."""
     if units == "percent":
         return 100.0 * np.expm1(linear)
     return 100.0 * linear if units == "percentage points" else linear

@@ -7,6 +7,8 @@ coordinates (`hitlbayes.inference.sampler`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from hitlbayes.errors import SpecError
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.gaussian import sample_means
@@ -42,12 +45,39 @@ class Draws:
     effective: float
 
 
-def run(model: Model, *, draws: int, chains: int, seed: int, progress: Progress = silent) -> Draws:
-    """Draws of the posterior of a model, `draws` in each of `chains` chains."""
-    with session():
+def run(
+    model: Model,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    device: str | None = None,
+    progress: Progress = silent,
+) -> Draws:
+    """Draws of the posterior of a model, `draws` in each of `chains` chains.
+
+    Raises
+    ------
+    SpecError
+        The device is not on this machine; it says which are.
+    """
+    with session(), on_device(device):
         if model.cells.family == "gaussian":
             return _run_gaussian(model, draws=draws, chains=chains, seed=seed, progress=progress)
         return _run_hmc(model, draws=draws, chains=chains, seed=seed, progress=progress)
+
+
+@contextmanager
+def on_device(name: str | None) -> Iterator[None]:
+    """Compute on the first device of a kind; None leaves the choice to JAX."""
+    if name is None:
+        yield
+        return
+    found = {"cpu"} | {d.platform for d in jax.devices()}
+    if name not in found:
+        raise SpecError(f"device {name!r} is not on this machine; it has: {', '.join(sorted(found))}.")
+    with jax.default_device(jax.devices(name)[0]):
+        yield
 
 
 def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress: Progress) -> Draws:

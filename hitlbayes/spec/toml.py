@@ -27,7 +27,7 @@ Period = Literal["day", "hour"]
 
 _FRAME_KEYS = ("unit", "time", "treated", "treated_level", "post", "treatment", "precision", "trials")
 _CHAT_KEYS = ("scope", "period", "lag", "by", "tz", "start", "columns")
-_SAMPLER_KEYS = ("draws", "chains", "seed")
+_SAMPLER_KEYS = ("draws", "chains", "seed", "device")
 _MODEL_KEYS = ("family", "formula", "groups", "priors", "likelihood", "controls")
 
 
@@ -60,8 +60,9 @@ class FitSpec(BaseModel):
     likelihood, controls
         ``"cells"`` (sufficient statistics, default) or ``"means"`` (unweighted worker-day means);
         ``"lagged"`` adds the paper's lagged controls.
-    draws, chains, seed
-        The sampler. What is left out takes `hitlbayes.fit_did`'s default.
+    draws, chains, seed, device
+        The sampler, and where it runs (``"cpu"`` or ``"gpu"``). What is left out takes
+        `hitlbayes.fit_did`'s default.
     synthetic : bool
         True labels every result as synthetic.
     name : str, optional
@@ -111,6 +112,7 @@ class FitSpec(BaseModel):
     draws: int | None = Field(default=None, ge=1)
     chains: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0)
+    device: Literal["cpu", "gpu"] | None = None
 
     @model_validator(mode="after")
     def _known_priors(self) -> FitSpec:

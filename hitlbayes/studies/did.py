@@ -23,27 +23,22 @@ Bernoulli and count models, trends are assumed parallel on the link's scale.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from hitlbayes.errors import SchemaError, SpecError
-from hitlbayes.fitting.model import build_model, crossed
+from hitlbayes.fitting.model import build_model
 from hitlbayes.result import Fit
-from hitlbayes.spec.cells import Cells, cells_of_frame, cells_of_panel
-from hitlbayes.spec.predictor import did_design, needed_columns
+from hitlbayes.spec.predictor import did_design
 from hitlbayes.spec.priors import Prior
-from hitlbayes.studies.mixed import SEED, Sampling, make_fit, sample_model
-from hitlbayes.studies.structure import check_treatment, did_structure, varies_within
+from hitlbayes.studies.frames import LAGGED, from_frame, from_panel, unit_period_means
+from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
+from hitlbayes.studies.structure import check_treatment, did_structure, ever_treated, varies_within
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel
-
-LAGGED = ("lag_customer_tenure", "lag_vip", "lag_concurrency", "lag_volume")
-UNITS = {"bernoulli": "percentage points", "ordinal": "points", "count": "count"}
 
 
 def fit_did(
@@ -67,6 +62,7 @@ def fit_did(
     draws: int = 1000,
     chains: int = 4,
     seed: int = SEED,
+    device: Device | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Average treatment effect on the treated, on the outcome's own scale, from a hierarchical model.
@@ -78,13 +74,14 @@ def fit_did(
     outcome : str
         For a panel ``"rating"`` by default; for a frame it must be given.
     likelihood : {"cells", "means"}
-        ``"cells"`` is exact for the chats; ``"means"`` is the paper's: unweighted unit-period means, Gaussian.
+        ``"cells"`` is exact for the chats; ``"means"`` is the paper's: unweighted unit-period means,
+        Gaussian.
     controls : {"none", "lagged"}
         The paper's lagged controls (customer tenure, VIP share, concurrency, volume). Lagged concurrency and
         volume are themselves affected by the treatment, so the headline leaves them out.
     unit, time, treated, post, treatment : str
-        A frame's columns. Give `treated` (the unit's arm, 1 where it equals `treated_level`) and `post` (0/1),
-        or `treatment` (0/1, treated now) where starts are staggered.
+        A frame's columns. Give `treated` (the unit's arm, 1 where it equals `treated_level`) and `post`
+        (0/1), or `treatment` (0/1, treated now) where starts are staggered.
     family : {"gaussian", "bernoulli", "ordinal", "count"}
         For a panel it follows from the outcome.
     trials, precision : str, optional
@@ -99,6 +96,8 @@ def fit_did(
         cutpoints; see `hitlbayes.spec.priors`. ``{"sd_shock": hb.fixed(0)}`` leaves an effect out.
     draws, chains, seed : int
         Draws of each chain; the same seed gives the same draws.
+    device : {"cpu", "gpu"}, optional
+        Where to compute; JAX's default device by default.
     progress : bool, optional
         Show a progress bar; by default where the output is a terminal.
 
@@ -129,166 +128,82 @@ def fit_did(
     >>> bool(-1 < fit.effects()["att"].mean() < 2)
     True
     """
-    began = _now()
-    sampling = Sampling(draws, chains, seed, progress)
+    began = perf_counter()
+    sampling = Sampling(draws, chains, seed, progress, device)
+    study = did_model(
+        panel,
+        outcome=outcome,
+        likelihood=likelihood,
+        controls=controls,
+        unit=unit,
+        time=time,
+        treated=treated,
+        treated_level=treated_level,
+        post=post,
+        treatment=treatment,
+        family=family,
+        trials=trials,
+        precision=precision,
+        formula=formula,
+        groups=groups,
+        priors=priors,
+    )
+    drawn = sample_model(study, sampling)
+    return make_fit(study, drawn, sampling, seconds=perf_counter() - began)
+
+
+def did_model(
+    panel: Panel | pd.DataFrame,
+    *,
+    outcome: str | None = None,
+    likelihood: Literal["cells", "means"] = "cells",
+    controls: Literal["none", "lagged"] = "none",
+    groups: Sequence[str] = (),
+    priors: Mapping[str, Prior] | None = None,
+    **columns: Any,
+) -> Study:
+    """The model that `fit_did` fits, with its data and priors, before anything is drawn.
+
+    Parameters are those of `fit_did`; `columns` are its keywords from `unit` to `formula`.
+    """
+    asked = {"likelihood": likelihood, "controls": controls, **columns}
     if isinstance(panel, pd.DataFrame):
-        if outcome is None or family is None:
-            raise SpecError("a frame needs outcome= and family=, for example outcome='y', family='gaussian'.")
-        columns = _frame_columns(panel, unit, time, treated, treated_level, post, treatment)
-        extra = [*needed_columns(formula), *groups]
-        cells = _cells_of_frame(panel, columns, outcome, family, extra, trials, precision)
-        about = {"name": outcome, "scope": None, "synthetic": bool(panel.attrs.get("synthetic", False))}
+        source = from_frame(panel, outcome=outcome, groups=groups, **asked)
     else:
-        outcome = outcome or "rating"
-        cells = _cells_of_panel(panel, outcome, family, likelihood)
-        about = {
-            "name": f"{outcome}, {panel.scope} chats",
-            "scope": panel.scope,
-            "synthetic": panel.synthetic,
-        }
-        formula = " + ".join(filter(None, [formula or "~ 1", *(LAGGED if controls == "lagged" else ())]))
-    if controls == "lagged":
-        cells = _with_lags(cells, panel)
+        source = from_panel(panel, outcome=outcome or "rating", **asked)
+    cells = source.cells
     check_treatment(cells)
+    # A unit-period's own shock, and residual SDs by arm and period, need several observations in each.
     chats = likelihood == "cells" and varies_within(cells)
-    structure = did_structure(cells, shock=chats, by_phase=chats)
-    structure = _with_groups(structure, cells, groups)
+    structure = did_structure(cells, groups=groups, shock=chats, by_phase=chats)
     design = did_design(
         cells,
         exposure=structure.exposure,
-        treated=_ever_treated(structure),
+        treated=ever_treated(structure),
         unit=structure.unit.codes,
         period=structure.groups[0].codes,
-        formula=formula,
+        formula=source.formula,
     )
-    model = build_model(cells, design, structure, priors=priors)
-    drawn = sample_model(model, sampling, name=about["name"])
+    lagged = LAGGED if controls == "lagged" else ()
     spec = {
         "study": "did",
-        "outcome": outcome,
+        "outcome": source.outcome,
         "likelihood": likelihood,
         "controls": controls,
-        "formula": formula,
+        "formula": source.formula,
         "groups": list(groups),
         "block": structure.block,
+        "columns": source.columns,
+        "treated_level": columns.get("treated_level"),
+        "words": source.words,
     }
-    means = unit_period_means(cells, structure.exposure, controls=LAGGED if controls == "lagged" else ())
-    return make_fit(
-        model,
-        drawn,
-        sampling,
-        outcome=outcome,
-        units=_units(outcome, cells, isinstance(panel, pd.DataFrame)),
+    return Study(
+        build_model(cells, design, structure, priors=priors),
+        name=source.name,
+        outcome=source.outcome,
+        units=source.units,
         spec=spec,
-        began=began,
-        means=means,
-        **about,
+        means=unit_period_means(cells, structure.exposure, controls=lagged),
+        scope=source.scope,
+        synthetic=source.synthetic,
     )
-
-
-def unit_period_means(cells: Cells, exposure: np.ndarray, *, controls: Sequence[str] = ()) -> pd.DataFrame:
-    """Unit-period means of the outcome, as the frequentist twin takes them.
-
-    Cells of one unit and period are averaged by their observations; the means themselves are not weighted,
-    except by a precision.
-    """
-    n, keys = cells.n, ["unit", "period"]
-    frame = cells.keys[keys].assign(exposure=exposure, total=cells.mean() * n, n=n)
-    frame = frame.assign(**{c: cells.keys[c] * n for c in controls})
-    sums = frame.groupby(keys, as_index=False, observed=True).agg(
-        {"exposure": "max", "total": "sum", "n": "sum", **{c: "sum" for c in controls}}
-    )
-    sums["outcome"] = sums["total"] / sums["n"]
-    for c in controls:
-        sums[c] = sums[c] / sums["n"]
-    extra = {"precision": sums["n"]} if cells.is_precision else {}
-    return sums[[*keys, "exposure", "outcome", *controls]].assign(**extra)
-
-
-def _now() -> float:
-    return time.perf_counter()
-
-
-def _frame_columns(frame, unit, period, treated, treated_level, post, treatment) -> pd.DataFrame:
-    """Unit, period and treatment columns of a frame under their canonical names."""
-    roles = {"unit": unit, "period": period}
-    if treatment is not None:
-        if treated is not None or post is not None:
-            raise SpecError("give either treatment= (treated now), or treated= and post=, not both.")
-        roles["treatment"] = treatment
-    elif treated is None or post is None:
-        raise SpecError(
-            "a frame needs treated= and post= (arm and period), or treatment= where starts are staggered."
-        )
-    else:
-        roles |= {"treated": treated, "post": post}
-    missing = {role: column for role, column in roles.items() if column not in frame.columns}
-    if missing:
-        told = ", ".join(f"{role}={column!r}" for role, column in missing.items())
-        raise SchemaError(f"no such column: {told}; the frame has: {', '.join(map(str, frame.columns))}.")
-    made = frame[list(roles.values())].set_axis(list(roles), axis=1)
-    if treated_level is not None:
-        if not (made["treated"] == treated_level).any():
-            raise SchemaError(
-                f"{treated!r} is never {treated_level!r}; it is: {sorted(map(str, made['treated'].unique()))[:10]}."
-            )
-        made["treated"] = (made["treated"] == treated_level).astype(int)
-    return made
-
-
-def _cells_of_frame(frame, columns: pd.DataFrame, outcome, family, extra, trials, precision) -> Cells:
-    others = [c for c in dict.fromkeys([outcome, *extra, trials, precision]) if c is not None]
-    missing = [c for c in others if c not in frame.columns]
-    if missing:
-        raise SchemaError(
-            f"no column {', '.join(map(repr, missing))}; the frame has: {', '.join(map(str, frame.columns))}."
-        )
-    kept = [c for c in others if c not in columns]
-    whole = pd.concat([columns, frame[kept]], axis=1)
-    keys = [*columns.columns, *dict.fromkeys(extra)]
-    return cells_of_frame(
-        whole, outcome=outcome, family=family, keys=keys, trials=trials, precision=precision
-    )
-
-
-def _cells_of_panel(panel: Panel, outcome: str, family: str | None, likelihood: str) -> Cells:
-    if likelihood == "cells":
-        return cells_of_panel(panel, outcome=outcome, family=family)
-    if likelihood != "means":
-        raise SpecError(f"likelihood is {likelihood!r}; expected 'cells' or 'means'.")
-    return cells_of_frame(
-        panel.means, outcome=outcome, family="gaussian", keys=["unit", "period", "treated", "post"]
-    )
-
-
-def _with_lags(cells: Cells, panel: Panel | pd.DataFrame) -> Cells:
-    """Add the panel's lagged controls; cells without a previous period are left out, and counted."""
-    if isinstance(panel, pd.DataFrame):
-        raise SpecError("controls='lagged' needs a panel; for a frame name the columns in formula=.")
-    lags = panel.means[["unit", "period", *LAGGED]]
-    keys = cells.keys.merge(lags, on=["unit", "period"], how="left", validate="many_to_one")
-    whole = Cells(
-        keys, cells.family, cells.n, cells.stats, cells.labels, cells.values, cells.is_precision, cells.drops
-    )
-    return whole.take(
-        keys[list(LAGGED)].notna().all(axis=1).to_numpy(), reason="cells without a previous period"
-    )
-
-
-def _with_groups(structure, cells: Cells, groups: Sequence[str]):
-    from dataclasses import replace
-
-    return replace(structure, groups=structure.groups + crossed(cells.keys, groups)) if groups else structure
-
-
-def _ever_treated(structure) -> np.ndarray:
-    ever = np.bincount(structure.unit.codes, structure.exposure) > 0
-    return ever[structure.unit.codes]
-
-
-def _units(outcome: str, cells: Cells, is_frame: bool) -> str:
-    if cells.family == "gaussian" and not is_frame and outcome.startswith("log_"):
-        return "percent"
-    if cells.family == "gaussian" and not is_frame and outcome == "retrial":
-        return "percentage points"
-    return UNITS.get(cells.family, "outcome units") if outcome != "rating" else "rating points"

@@ -8,9 +8,10 @@ nothing but the time it takes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,17 @@ from hitlbayes.fitting.model import Model, Structure, build_model, crossed
 from hitlbayes.fitting.progress import follow
 from hitlbayes.fitting.run import Draws, run
 from hitlbayes.result import Fit
-from hitlbayes.spec.cells import cells_of_frame
+from hitlbayes.spec.cells import Cells, cells_of_frame
+from hitlbayes.spec.columns import others
 from hitlbayes.spec.predictor import mixed_design, needed_columns
 from hitlbayes.spec.priors import Prior
+from hitlbayes.studies.structure import check_names
+from hitlbayes.versions import versions
 
 SEED = 20240815
+
+
+Device = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,31 @@ class Sampling:
     chains: int = 4
     seed: int = SEED
     progress: bool | None = None
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         if self.draws < 4 or self.chains < 1:
             raise SpecError(
                 f"draws={self.draws}, chains={self.chains}; expected at least 4 draws of 1 chain."
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A model, and what a `Fit` of it says about itself.
+
+    units : of the effect
+    means : unit-period means behind the frequentist twin
+    """
+
+    model: Model
+    name: str
+    outcome: str
+    units: str
+    spec: Mapping[str, Any]
+    means: pd.DataFrame | None = None
+    scope: str | None = None
+    synthetic: bool = False
 
 
 def fit_mixed(
@@ -57,6 +83,7 @@ def fit_mixed(
     draws: int = 1000,
     chains: int = 4,
     seed: int = SEED,
+    device: Device | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Posterior of a mixed model with crossed random intercepts.
@@ -67,7 +94,8 @@ def fit_mixed(
         Rows at any level. It is not changed.
     outcome : str
     family : {"gaussian", "bernoulli", "ordinal", "count"}
-        `count` is negative binomial, and Poisson with ``{"overdispersion": hb.fixed(0)}``; `ordinal` takes whole numbers or an ordered categorical.
+        `count` is negative binomial, and Poisson with ``{"overdispersion": hb.fixed(0)}``; `ordinal` takes
+        whole numbers or an ordered categorical.
     formula : str, optional
         Fixed effects, for example ``"~ service + C(year)"``.
     groups : sequence of str
@@ -78,6 +106,8 @@ def fit_mixed(
     priors : mapping, optional
         Overrides by name (`hitlbayes.spec.priors`): coefficients by their names, ``sd_<group>``, ``sigma``.
     draws, chains, seed : int
+    device : {"cpu", "gpu"}, optional
+        Where to compute; JAX's default device by default.
     progress : bool, optional
         Show a progress bar; by default where the output is a terminal.
 
@@ -104,15 +134,33 @@ def fit_mixed(
         raise SpecError(
             f"groups is {groups!r}; expected a list of column names, for example groups=['worker']."
         )
-    began = time.perf_counter()
-    keys = [*groups, *needed_columns(formula)]
+    began = perf_counter()
+    sampling = Sampling(draws, chains, seed, progress, device)
+    keys = [*check_names(groups), *needed_columns(formula)]
+    others(frame, values=[outcome, trials, precision], keys=keys, columns={})
     cells = cells_of_frame(
         frame, outcome=outcome, family=family, keys=keys, trials=trials, precision=precision
     )
-    design = mixed_design(cells, formula=formula)
+    model = build_model(
+        cells, mixed_design(cells, formula=formula), _levels(cells, groups=groups), priors=priors
+    )
+    study = Study(
+        model,
+        name=outcome,
+        outcome=outcome,
+        units="linear predictor",
+        spec={"study": "mixed", "formula": formula, "groups": list(groups), "block": "level"},
+        synthetic=bool(frame.attrs.get("synthetic", False)),
+    )
+    drawn = sample_model(study, sampling)
+    return make_fit(study, drawn, sampling, seconds=perf_counter() - began)
+
+
+def _levels(cells: Cells, *, groups: Sequence[str]) -> Structure:
+    """Random intercepts: the factor with most levels is eliminated, the others are crossed with it."""
     factors = sorted(crossed(cells.keys, groups), key=lambda g: -len(g.labels))
     rows, first = len(cells.n), factors[0]
-    structure = Structure(
+    return Structure(
         "level",
         first,
         tuple(factors[1:]),
@@ -123,79 +171,65 @@ def fit_mixed(
         np.zeros(rows, int),
         ("all",),
     )
-    model = build_model(cells, design, structure, priors=priors)
-    sampling = Sampling(draws, chains, seed, progress)
-    drawn = sample_model(model, sampling, name=outcome)
-    spec = {"study": "mixed", "formula": formula, "groups": list(groups)}
-    return make_fit(
-        model,
-        drawn,
-        sampling,
-        name=outcome,
-        outcome=outcome,
-        units="linear predictor",
-        spec=spec,
-        began=began,
-    )
 
 
-def sample_model(model: Model, sampling: Sampling, *, name: str) -> Draws:
+def sample_model(study: Study, sampling: Sampling) -> Draws:
     """Run the sampler that the model calls for, showing progress."""
-    with follow(name, show=sampling.progress) as progress:
-        return run(model, draws=sampling.draws, chains=sampling.chains, seed=sampling.seed, progress=progress)
+    with follow(study.name, show=sampling.progress) as progress:
+        return run(
+            study.model,
+            draws=sampling.draws,
+            chains=sampling.chains,
+            seed=sampling.seed,
+            device=sampling.device,
+            progress=progress,
+        )
 
 
-def make_fit(
-    model: Model,
-    drawn: Draws,
-    sampling: Sampling,
-    *,
-    name: str,
-    outcome: str,
-    units: str,
-    spec: Mapping,
-    began: float,
-    means: pd.DataFrame | None = None,
-    scope: str | None = None,
-    synthetic: bool = False,
-) -> Fit:
+def make_fit(study: Study, drawn: Draws, sampling: Sampling, *, seconds: float) -> Fit:
     """Draws, cells and specification as a `Fit`."""
-    cells, structure = model.cells, model.structure
-    table = cells.keys.copy()
-    table["unit_code"], table["exposure"], table["n"] = structure.unit.codes, structure.exposure, cells.n
-    width = [f"statistic_{j}" for j in range(cells.stats.shape[1])]
-    table[width] = cells.stats
+    model = study.model
     tree = xr.DataTree.from_dict(
         {"posterior": drawn.posterior, "effects": drawn.effects, "sample_stats": drawn.sample_stats}
     )
-    priors = {k: str(p) for k, p in model.priors.items()}
-    full = {
-        **spec,
-        "family": cells.family,
-        "priors": priors,
+    spec = {
+        **study.spec,
+        "family": model.cells.family,
+        "priors": {name: str(prior) for name, prior in model.priors.items()},
         "draws": sampling.draws,
         "chains": sampling.chains,
         "seed": sampling.seed,
-        "left_out": list(model.design.dropped),
+        "device": sampling.device,
         "coef": list(model.design.names),
+        "left_out": list(model.design.dropped),
     }
     return Fit(
-        name,
-        outcome,
-        cells.family,
-        units,
-        tree,
-        table,
-        means,
-        full,
-        tuple(cells.labels),
-        structure.unit.name,
-        synthetic,
-        scope,
-        sampling.seed,
-        time.perf_counter() - began,
-        drawn.sampler,
-        drawn.k_hat,
-        drawn.effective,
-        dict(cells.drops or {}),
+        name=study.name,
+        outcome=study.outcome,
+        family=model.cells.family,
+        units=study.units,
+        posterior=tree,
+        cells=_table(model),
+        means=study.means,
+        spec=spec,
+        labels=tuple(model.cells.labels),
+        unit_name=model.structure.unit.name,
+        synthetic=study.synthetic,
+        scope=study.scope,
+        seed=sampling.seed,
+        seconds=seconds,
+        sampler=drawn.sampler,
+        k_hat=drawn.k_hat,
+        effective=drawn.effective,
+        drops=dict(model.cells.drops or {}),
+        versions=versions(),
     )
+
+
+def _table(model: Model) -> pd.DataFrame:
+    """Cells with their keys, the code of their unit, whether they are treated, and their statistics."""
+    cells, structure = model.cells, model.structure
+    table = cells.keys.copy()
+    table["unit_code"], table["exposure"], table["n"] = structure.unit.codes, structure.exposure, cells.n
+    table[[f"statistic_{j}" for j in range(cells.stats.shape[1])]] = cells.stats
+    return table

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from hitlbayes.errors import DesignError
-from hitlbayes.fitting.model import Structure, encode
+from hitlbayes.errors import DesignError, SpecError
+from hitlbayes.fitting.model import Structure, crossed, encode
 from hitlbayes.spec.cells import SHOWN, Cells
 
 PHASES = ("control, before", "control, after", "treated, before", "treated, after")
 ALL = ("all",)
+TAKEN = (
+    *("chain", "draw", "term", "phase", "coef", "sigma", "cutpoints", "cutpoint", "overdispersion"),
+    *("level", "drift", "effect", "shock"),  # sd_level is a unit's
+)
 
 
-def did_structure(cells: Cells, *, shock: bool, by_phase: bool) -> Structure:
-    """Units, periods and treatment of a difference-in-differences.
+def did_structure(cells: Cells, *, shock: bool, by_phase: bool, groups: Sequence[str] = ()) -> Structure:
+    """Units, periods, further groups and treatment of a difference-in-differences.
 
     Where the keys hold `treated` and `post`, a unit's block is (level, drift), a treated unit's effect
     added to its drift; where they hold `treatment` (staggered starts), it is (level, effect).
@@ -34,7 +40,7 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool) -> Structure:
     return Structure(
         block,
         unit,
-        (period,),
+        (period, *crossed(cells.keys, check_names(groups, taken=("unit", "period", *TAKEN)))),
         np.column_stack([np.ones(len(keys)), second]),
         exposure,
         unit_class,
@@ -42,6 +48,29 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool) -> Structure:
         phase,
         PHASES if by_phase else ALL,
     )
+
+
+def check_names(groups: Sequence[str], *, taken: Sequence[str] = TAKEN) -> Sequence[str]:
+    """Refuse groups whose names could not tell their draws from other draws.
+
+    Raises
+    ------
+    SpecError
+        A name that is taken or given twice, holds a slash, or begins like that of a scale or correlation.
+    """
+    if isinstance(groups, str):
+        raise SpecError(f"groups is {groups!r}; expected a list of column names, for example [{groups!r}].")
+    bad = [g for g in groups if g in taken or "/" in str(g) or str(g).startswith(("sd_", "rho_"))]
+    bad += [g for g in dict.fromkeys(groups) if list(groups).count(g) > 1]
+    if bad:
+        raise SpecError(f"{', '.join(map(repr, bad))} cannot name a group here; rename or remove the column.")
+    return groups
+
+
+def ever_treated(structure: Structure) -> np.ndarray:
+    """Whether each cell's unit is treated at any time (R,)."""
+    ever = np.bincount(structure.unit.codes, structure.exposure) > 0
+    return ever[structure.unit.codes]
 
 
 def check_treatment(cells: Cells) -> None:
@@ -79,7 +108,8 @@ def check_treatment(cells: Cells) -> None:
         for post, when in ((0, "before"), (1, "after")):
             if not ((keys["treated"] == arm) & (keys["post"] == post)).any():
                 raise DesignError(
-                    f"no {word} unit has an observed outcome {when} the start; the effect needs both arms before and after."
+                    f"no {word} unit has an observed outcome {when} the start; the effect needs both arms "
+                    "before and after."
                 )
 
 
