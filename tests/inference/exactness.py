@@ -122,10 +122,10 @@ def foretold_change(scales: dict[str, jax.Array], treated: np.ndarray) -> jax.Ar
 
 def slots_with_chats(problem: Problem) -> np.ndarray:
     """Which of the engine's shocks data touch; the others pad its layout."""
-    rows = np.any(np.asarray(problem.stats) != 0, axis=1)
+    rows = np.any(np.asarray(problem.stats) != 0, axis=0)
     if not len(problem.shock):
         return rows
-    return np.isin(np.arange(len(problem.basis)), np.asarray(problem.shock)[rows])
+    return np.isin(np.arange(problem.basis.shape[1]), np.asarray(problem.shock)[rows])
 
 
 def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.Array]:
