@@ -265,14 +265,14 @@ def _put_groups(structure: Structure, slots: Slots, first: np.ndarray) -> tuple[
 
 
 def _basis(structure: Structure, slots: Slots, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return slots.put(structure.basis[first].astype(float)), _class(structure, slots)
+    return columns(slots.put(structure.basis[first].astype(float))), _class(structure, slots)
 
 
 def _problem(
     cells, design, structure, slots: Slots, shock, row_order, *, centre: float, scale: float
 ) -> Problem:
     stats = (
-        np.asarray(ordinal_statistics(cells.stats))
+        ordinal_statistics(cells.stats).T
         if cells.family == "ordinal"
         else np.column_stack([cells.n, cells.stats])
     )
@@ -282,9 +282,9 @@ def _problem(
         basis, unit_class = _basis(structure, slots, first)
         groups = _put_groups(structure, slots, first)
         return Problem(
-            slots.put(stats.astype(float)),
+            columns(slots.put(stats.astype(float))),
             np.zeros(slots.size),
-            slots.put(design.X),
+            columns(slots.put(design.X)),
             groups,
             np.zeros(0, np.int32),
             basis,
@@ -304,16 +304,21 @@ def _problem(
     last = np.concatenate([shock[row_order], np.full(pad, slots.size - 1)]).astype(np.int32)
     groups = tuple(rows(g.codes).astype(np.int32) for g in structure.groups)
     return Problem(
-        rows(stats.astype(float)),
+        columns(rows(stats.astype(float))),
         np.zeros(len(last)),
-        rows(design.X),
+        columns(rows(design.X)),
         groups,
         last,
-        basis,
+        columns(basis),
         unit_class,
         categories,
         above(cells.values),
     )
+
+
+def columns(rows: np.ndarray) -> np.ndarray:
+    """Rows (R, P) stored by column (P, R)."""
+    return np.ascontiguousarray(rows.T)
 
 
 def _class(structure: Structure, slots: Slots) -> np.ndarray:
@@ -344,7 +349,7 @@ def _means(cells, design, structure, slots: Slots, shock, row_order, *, centre: 
     return Means(
         slots.put(total),
         slots.put(mean[:, -1]),
-        slots.put(mean[:, :-1]),
+        columns(slots.put(mean[:, :-1])),
         _put_groups(structure, slots, first),
         basis,
         unit_class,

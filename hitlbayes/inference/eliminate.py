@@ -31,14 +31,14 @@ class Units(NamedTuple):
 
 
 def by_unit(by_shock: jax.Array, layout: Layout) -> jax.Array:
-    """Sum over the shocks of each unit: (D, ...) to (N, ...)."""
-    return jnp.sum(by_shock.reshape(layout.n_units, layout.slots, *by_shock.shape[1:]), axis=1)
+    """Sum over the shocks of each unit: (..., D) to (..., N)."""
+    return jnp.sum(by_shock.reshape(*by_shock.shape[:-1], layout.n_units, layout.slots), axis=-1)
 
 
 def at_shock(unit: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
     """Value of each unit's block on the basis of each of its shocks: (N, q) to (D,)."""
-    basis = problem.basis.reshape(layout.n_units, layout.slots, layout.width)
-    return jnp.sum(basis * unit[:, None, :], axis=2).reshape(-1)
+    basis = problem.basis.reshape(layout.width, layout.n_units, layout.slots)
+    return sum(basis[j] * unit[:, j, None] for j in range(layout.width)).reshape(-1)
 
 
 def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) -> Units:
@@ -47,8 +47,8 @@ def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) ->
     factor = BLOCKS[layout.block].factor(hyper.block, hyper.rho)[problem.unit_class]
     q, weight, basis = layout.width, Q * keep, problem.basis
     pairs = [(i, j) for i in range(q) for j in range(i + 1)]
-    sums = by_unit(jnp.stack([weight * basis[:, i] * basis[:, j] for i, j in pairs], axis=1), layout)
-    J = {pair: sums[:, k] for k, pair in enumerate(pairs)}
+    sums = [by_unit(weight * basis[i] * basis[j], layout) for i, j in pairs]
+    J = dict(zip(pairs, sums, strict=True))
     J = jnp.stack([jnp.stack([J[max(i, j), min(i, j)] for j in range(q)], axis=1) for i in range(q)], axis=1)
     inner = jnp.eye(q, dtype=Q.dtype) + sum(
         factor[:, i, :, None] * J[:, i, j, None, None] * factor[:, j, None, :]
@@ -75,11 +75,11 @@ def reduce_outer(
     """What elimination takes away: curvature (m, m), slope (m,), and twice the value () of the outer system."""
     t = hyper.shock**2 * units.keep
     cross = jnp.stack(
-        [by_unit((problem.basis[:, j] * units.keep)[:, None] * kappa, layout) for j in range(layout.width)],
+        [by_unit(problem.basis[j] * units.keep * kappa.T, layout).T for j in range(layout.width)],
         axis=1,
     )
     half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(-1, kappa.shape[1])
-    lin = by_unit(problem.basis * (units.keep * ell)[:, None], layout)
+    lin = by_unit(problem.basis * (units.keep * ell), layout).T
     own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
     M = kappa.T @ (t[:, None] * kappa) + half.T @ half
     return M, kappa.T @ (t * ell) + half.T @ own, jnp.sum(t * ell**2) + jnp.sum(own**2)

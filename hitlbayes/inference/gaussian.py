@@ -29,16 +29,18 @@ from hitlbayes.inference.runtime import Progress, in_threads, silent
 Density = Callable[[np.ndarray], np.ndarray]
 
 BATCH = 64
-DEGREES = 7.0
-PILOT = 512
+PILOT_DEGREES = 7.0
+DEGREES = 20.0
+PILOT = 768
 FIRST_STEP = 1e-3
 
 
 class Proposal(NamedTuple):
-    """A multivariate t on the free hyperparameters: centre (f,), lower factor (f, f)."""
+    """A multivariate t on the free hyperparameters: centre (f,), factor (f, f), degrees of freedom."""
 
     centre: np.ndarray
     root: np.ndarray
+    degrees: float
 
 
 class SampledMeans(NamedTuple):
@@ -90,9 +92,9 @@ def sample_means(
     points, log_ratio = propose(laplace_proposal(density, psi[free]), density, signs, size=PILOT, rng=rng)
     moved, beliefs = rebend(whole(points), np.exp(psis.smooth(log_ratio).log_weights), beliefs, layout=layout)
     density = density_with(beliefs)
-    proposal = match_moments(moved[:, free], psis.smooth(log_ratio).log_weights)
+    proposal = match_moments(moved[:, free], psis.smooth(log_ratio).log_weights, degrees=PILOT_DEGREES)
     points, log_ratio = propose(proposal, density, signs, size=PILOT, rng=rng)
-    proposal = match_moments(points, psis.smooth(log_ratio).log_weights)
+    proposal = match_moments(points, psis.smooth(log_ratio).log_weights, degrees=DEGREES)
     progress("weighing draws", 0.3)
     points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
     smoothed = psis.smooth(log_ratio)
@@ -174,7 +176,7 @@ def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
             break
     _, curvature = differences(density, centre, step)
     values, vectors = np.linalg.eigh(-curvature)
-    return Proposal(centre, vectors / np.sqrt(np.maximum(np.abs(values), 1.0)))
+    return Proposal(centre, vectors / np.sqrt(np.maximum(np.abs(values), 1.0)), PILOT_DEGREES)
 
 
 def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +202,7 @@ def propose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (size, f) folded to positive scales, and their log importance ratios (size,)."""
     f = len(proposal.centre)
-    z = rng.standard_normal((size, f)) * np.sqrt(DEGREES / rng.chisquare(DEGREES, size))[:, None]
+    z = rng.standard_normal((size, f)) * np.sqrt(proposal.degrees / rng.chisquare(proposal.degrees, size))[:, None]
     points = proposal.centre + z @ proposal.root.T
     points = fold(points, signs)
     log_q = np.stack([_log_t(points * sign, proposal) for sign in signs])
@@ -231,16 +233,14 @@ def _independent(signs: np.ndarray) -> np.ndarray:
 
 def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
     z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
-    f = len(proposal.centre)
-    return (
-        -0.5 * (DEGREES + f) * np.log1p(np.sum(z**2, axis=0) / DEGREES) - np.linalg.slogdet(proposal.root)[1]
-    )
+    f, nu = len(proposal.centre), proposal.degrees
+    return -0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu) - np.linalg.slogdet(proposal.root)[1]
 
 
-def match_moments(points: np.ndarray, log_weights: np.ndarray) -> Proposal:
+def match_moments(points: np.ndarray, log_weights: np.ndarray, *, degrees: float) -> Proposal:
     """A t with the weighted mean and covariance of points (n, f)."""
     weights = np.exp(log_weights)
     centre = weights @ points
     moved = points - centre
-    covariance = (weights[:, None] * moved).T @ moved * (DEGREES - 2) / DEGREES
-    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))))
+    covariance = (weights[:, None] * moved).T @ moved * (degrees - 2) / degrees
+    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))), degrees)

@@ -88,7 +88,8 @@ def single(target: Target) -> Target:
 
 
 def _rotate(z: jax.Array, p: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    c, s = jnp.cos(angle), jnp.sin(angle)
+    # Kept apart, or the compiler computes the cosine anew for every element.
+    c, s = jax.lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))
     return jax.lax.optimization_barrier((c * z + s * p, c * p - s * z))
 
 

@@ -59,7 +59,7 @@ class Anchor(NamedTuple):
     outer, cut : (m,), (K-1,) outer parameters and cutpoints there
     outside : (R,) the linear predictor's part from the outer parameters there
     curvature, pseudo : (R,) of each row; pseudo is its slope as if unit and shock were zero
-    cross : (R, K-1) cross-curvature with the cutpoints
+    cross : (K-1, R) cross-curvature with the cutpoints
     Q : (D,) curvature by shock
     M, g : (m, m), (m,) of the outer parameters, units and shocks eliminated
     """
@@ -80,7 +80,7 @@ class Anchor(NamedTuple):
 def outer_predictor(outer: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
     """Part of the linear predictor that outer parameters make (R,)."""
     coef, levels, _ = split_outer(outer, layout)
-    eta = problem.offset + problem.X @ coef
+    eta = problem.offset + sum(problem.X[p] * coef[p] for p in range(layout.n_coef))
     for effect, index, aligned in zip(levels, problem.groups, layout.aligned, strict=True):
         eta = eta + (jnp.tile(effect, layout.n_units) if aligned else effect[index])
     return eta
@@ -105,7 +105,7 @@ def gather(by_row: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
 
 def outer_design(problem: Problem, layout: Layout) -> jax.Array:
     """Covariates and the indicators of the crossed groups' levels, side by side (R, m - (K-1))."""
-    parts = [problem.X]
+    parts = [problem.X.T]
     parts += [
         jax.nn.one_hot(i, n, dtype=problem.X.dtype)
         for i, n in zip(problem.groups, layout.n_levels, strict=True)
@@ -136,17 +136,17 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     pseudo = slope + curvature * inside
     bend = jax.jacobian(cutpoints)(free_cut)
     X = outer_design(problem, layout)
-    kappa = jnp.concatenate([curvature[:, None] * X, -cross @ bend], axis=1)
+    kappa = jnp.concatenate([curvature[:, None] * X, -cross.T @ bend], axis=1)
     to_cut = jax.grad(row_loglik, argnums=3)(
         layout.family, outside + inside, problem.stats, cut, hyper.over
     )
     curved, pull = _cutpoint_system(
         free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout
     )
-    corner = bend.T @ (jnp.sum(cross, axis=0)[:, None] * bend) + curved
+    corner = bend.T @ (jnp.sum(cross, axis=1)[:, None] * bend) + curved
     side = X.T @ kappa
     M = jnp.concatenate([side, jnp.concatenate([side[:, X.shape[1] :].T, corner], axis=1)], axis=0)
-    g = jnp.concatenate([X.T @ pseudo, pull - bend.T @ (cross.T @ inside)])
+    g = jnp.concatenate([X.T @ pseudo, pull - bend.T @ (cross @ inside)])
     Q = gather(curvature, problem, layout)
     units = unit_system(hyper, Q, problem, layout)
     less_M, less_g, _ = reduce_outer(
@@ -198,9 +198,9 @@ def place(
     outer, log_outer = _place_outer(z_outer, anchor, hyper, beliefs=beliefs, layout=layout)
     cut_moves = cutpoints(split_outer(outer, layout)[2]) - anchor.cut
     moved = outer_predictor(outer, problem, layout) - anchor.outside
-    ell = gather(anchor.pseudo - anchor.curvature * moved + anchor.cross @ cut_moves, problem, layout)
+    ell = gather(anchor.pseudo - anchor.curvature * moved + sum(anchor.cross[j] * cut_moves[j] for j in range(layout.n_cut)), problem, layout)
     units = unit_system(hyper, anchor.Q, problem, layout)
-    lin = project(units.factor, by_unit(problem.basis * (units.keep * ell)[:, None], layout))
+    lin = project(units.factor, by_unit(problem.basis * (units.keep * ell), layout).T)
     standard = linear.solve_upper(
         units.low, linear.solve_lower(units.low, lin) + z_unit.reshape(layout.n_units, layout.width)
     )

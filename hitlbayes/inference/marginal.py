@@ -31,9 +31,9 @@ class Means(NamedTuple):
 
     n : (D,) chats, or the precision weight; zero in empty slots
     y : (D,) mean outcome
-    X : (D, P) mean covariates
+    X : (P, D) mean covariates
     groups : one (D,) index per crossed group
-    basis : (D, q); unit_class : (N,)
+    basis : (q, D); unit_class : (N,)
     phase : (D,) which residual SD applies
     within : (G, P + 1, P + 1) scatter of (X, y) within unit-periods, by residual SD
     counts : (G,) observations behind each residual SD (chats, or rows where n is a precision)
@@ -115,14 +115,12 @@ def _outer_system(
     columns of a crossed group cost one scatter of w, or none where the group is aligned.
     """
     w = Q * units.keep
-    N, S, q = layout.n_units, layout.slots, layout.width
-    weighted = (data.basis * w[:, None]).reshape(N, S, q)
-    X = data.X.reshape(N, S, -1)
-    cross = [jnp.einsum("nsq,nsp->nqp", weighted, X)]
-    cross += [_level_sums(data.basis * w[:, None], data, k, layout) for k in range(len(layout.n_levels))]
+    weighted = data.basis * w
+    cross = [by_unit(weighted[:, None] * data.X, layout).transpose(2, 0, 1)]
+    cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
     cross = jnp.concatenate(cross, axis=2)
-    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(N * q, -1)
-    lin = by_unit(data.basis * (units.keep * ell)[:, None], layout)
+    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(layout.n_units * layout.width, -1)
+    lin = by_unit(data.basis * (units.keep * ell), layout).T
     own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
     M = _direct(w, data, layout) - half.T @ half
     g = _onto_outer(units.keep * ell, data, layout) - half.T @ own
@@ -130,20 +128,18 @@ def _outer_system(
 
 
 def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
-    """Sum of values (D, q) over each unit and level of group k: (N, q, levels)."""
-    size = layout.n_levels[k]
-    grid = values.reshape(layout.n_units, layout.slots, -1)
+    """Sum of values (q, D) over each unit and level of group k: (N, q, levels)."""
+    size, q = layout.n_levels[k], layout.width
     if layout.aligned[k]:
-        return jnp.swapaxes(grid, 1, 2)
+        return values.reshape(q, layout.n_units, size).swapaxes(0, 1)
     unit = jnp.repeat(jnp.arange(layout.n_units), layout.slots)
-    flat = jnp.zeros((layout.n_units * size, values.shape[1]), values.dtype)
-    flat = flat.at[unit * size + data.groups[k]].add(values)
-    return jnp.swapaxes(flat.reshape(layout.n_units, size, -1), 1, 2)
+    flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, unit * size + data.groups[k]].add(values)
+    return flat.reshape(q, layout.n_units, size).swapaxes(0, 1)
 
 
 def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Transpose of the outer design times v: (D,) to (m,)."""
-    parts = [data.X.T @ v]
+    parts = [data.X @ v]
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         parts.append(
             jnp.sum(v.reshape(layout.n_units, size), axis=0)
@@ -155,7 +151,7 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
 
 def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Weighted cross-product of the outer design (m, m)."""
-    columns = [data.X[:, p] for p in range(layout.n_coef)]
+    columns = [data.X[p] for p in range(layout.n_coef)]
     top = (
         jnp.stack([_onto_outer(w * x, data, layout) for x in columns])
         if columns
@@ -209,7 +205,7 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
         )
         outer, mean = (solved.loc + solved.scale * back[:, j] for j in range(2))
         ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
-        lin = by_unit(data.basis * (solved.units.keep * ell)[:, None], layout)
+        lin = by_unit(data.basis * (solved.units.keep * ell), layout).T
         e = linear.solve_lower(solved.units.low, project(solved.units.factor, lin))
         e = linear.solve_upper(solved.units.low, e + jax.random.normal(k_unit, e.shape, e.dtype))
         return Effects(outer, mean, lift(solved.units.factor, e))
@@ -219,7 +215,7 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
 
 def outer_mean(outer: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Part of the mean that outer parameters make (D,)."""
-    mean, start = data.X @ outer[: layout.n_coef], layout.n_coef
+    mean, start = outer[: layout.n_coef] @ data.X, layout.n_coef
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         effect = outer[start : start + size]
         mean = mean + (jnp.tile(effect, layout.n_units) if aligned else effect[index])

@@ -10,7 +10,8 @@ u_i the unit's block of effects on the basis a_r (`hitlbayes.inference.blocks`),
 Shocks are laid out in slots: D = N * slots, those of unit i at i * slots ... (i + 1) * slots - 1, padded
 with shocks that no data touch. Sums over a unit are then sums over an axis, on any device. Where the
 slot is the level of a crossed group (one shock per unit and period), the group is *aligned*.
-Every array is an argument of the compiled programs, never a constant inside them.
+Every array is an argument of the compiled programs, never a constant inside them, and holds rows along
+its last axis, so that loops over rows are the inner ones.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ Array = jax.Array | np.ndarray
 class Problem(NamedTuple):
     """The data of a mixed model.
 
-    stats : (R, S) sufficient statistics of each row (see `hitlbayes.spec.families`)
+    stats : (S, R) sufficient statistics of each row (see `hitlbayes.spec.families`)
     offset : (R,) known part of the linear predictor
-    X : (R, P) covariates
+    X : (P, R) covariates
     groups : one (R,) index per crossed group
     shock : (R,) index of the row's shock, increasing; empty where the rows are the shocks
-    basis : (D, q) the unit's basis at that shock
+    basis : (q, D) the unit's basis at each shock
     unit_class : (N,) which factor of the block applies (treated or control)
     categories : (K,) total count of each category, ordinal only
     above : (V,) how many values lie above 0, 1, ..., count only
@@ -143,7 +144,10 @@ def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
     shock = scale[b] if layout.has_shock else none
     over = scale[n - 1] if layout.family == "count" else none
     c = len(block.correlations)
-    return Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(rest[:c]), rest[c:])
+    # Kept apart, or the compiler computes sinh and tanh anew for every row.
+    return jax.lax.optimization_barrier(
+        Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(rest[:c]), rest[c:])
+    )
 
 
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:

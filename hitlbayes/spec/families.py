@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 FAMILIES = ("gaussian", "bernoulli", "ordinal", "count")
 
@@ -39,8 +40,8 @@ class Terms(NamedTuple):
 
     slope : (R,) first derivative in eta
     curvature : (R,) minus the second derivative in eta
-    cross : (R, K-1) minus the second derivative in eta and cutpoint, negated: how the slope moves with
-        each cutpoint (ordinal), else (R, 0)
+    cross : (K-1, R) minus the second derivative in eta and cutpoint, negated: how the slope moves with
+        each cutpoint (ordinal), else (0, R)
     """
 
     slope: jax.Array
@@ -57,7 +58,7 @@ def row_loglik(
     ----------
     family : one of `FAMILIES` but gaussian
     eta : (R,) linear predictor
-    stats : (R, 2) n and successes or total; ordinal (R, 2(K-1)): n_j + n_{j+1}, then n_{j+1}
+    stats : (2, R) n and successes or total; ordinal (2(K-1), R): n_j + n_{j+1}, then n_{j+1}
     cut : (K-1,) increasing cutpoints, ordinal only (else an empty array)
     over : () overdispersion x, count only
     """
@@ -68,7 +69,7 @@ def row_loglik(
     if family == "count":
         m = jnp.exp(eta)
         t = over**2 * m
-        return jnp.sum(stats[:, 1] * (eta - jnp.log1p(t)) - stats[:, 0] * m * _log1p_over(t))
+        return jnp.sum(stats[1] * (eta - jnp.log1p(t)) - stats[0] * m * _log1p_over(t))
     raise ValueError(f"no row likelihood for family {family!r}")
 
 
@@ -93,13 +94,13 @@ def dataset_loglik(
 
 def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array) -> Terms:
     """Slope, curvature and cross-curvature of every row's term at eta (shapes in `Terms`)."""
-    none = jnp.zeros((eta.shape[0], 0), eta.dtype)
+    none = jnp.zeros((0, eta.shape[0]), eta.dtype)
     if family == "ordinal":
-        both, upper = jnp.split(stats, 2, axis=1)
-        above = jax.nn.sigmoid(eta[:, None] - cut)
+        both, upper = jnp.split(stats, 2)
+        above = jax.nn.sigmoid(eta - cut[:, None])
         weight = both * above * (1 - above)
-        return Terms(jnp.sum(upper - both * above, axis=1), jnp.sum(weight, axis=1), weight)
-    n, total = stats[:, 0], stats[:, 1]
+        return Terms(jnp.sum(upper - both * above, axis=0), jnp.sum(weight, axis=0), weight)
+    n, total = stats[0], stats[1]
     if family == "bernoulli":
         p = jax.nn.sigmoid(eta)
         return Terms(total - n * p, n * p * (1 - p), none)
@@ -126,10 +127,10 @@ def category_probability(eta: jax.Array, cut: jax.Array) -> jax.Array:
     return jnp.diff(jnp.concatenate([zero, below, one], axis=-1), axis=-1)
 
 
-def ordinal_statistics(counts: jax.Array) -> jax.Array:
-    """Category counts (R, K) as the statistics (R, 2(K-1)) that `row_loglik` reads."""
-    lower, upper = counts[:, :-1], counts[:, 1:]
-    return jnp.concatenate([lower + upper, upper], axis=1)
+def ordinal_statistics(counts: np.ndarray) -> np.ndarray:
+    """Category counts (R, K) as the statistics (2(K-1), R) that `row_loglik` reads."""
+    lower, upper = counts[:, :-1].T, counts[:, 1:].T
+    return np.concatenate([lower + upper, upper])
 
 
 def _log1p_over(t: jax.Array) -> jax.Array:
@@ -148,18 +149,18 @@ def log1mexp(gap: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _ordinal(eta: jax.Array, cut: jax.Array, stats: jax.Array) -> jax.Array:
-    both, upper = jnp.split(stats, 2, axis=1)
-    odds = jnp.exp(jnp.clip(eta, -80, 80))[:, None] * jnp.exp(-cut)
-    return jnp.sum(upper * eta[:, None] - both * jnp.log(1.0 + odds)) - jnp.sum(upper, axis=0) @ cut
+    both, upper = jnp.split(stats, 2)
+    odds = jnp.exp(jnp.clip(eta, -80, 80)) * jax.lax.optimization_barrier(jnp.exp(-cut))[:, None]
+    return jnp.sum(upper * eta - both * jnp.log(1.0 + odds)) - jnp.sum(upper, axis=1) @ cut
 
 
 def _ordinal_forward(eta, cut, stats):
     # The gradient needs one exponential a row and no logarithm; where only the gradient is asked for,
     # the compiler drops the value and its logarithms altogether.
-    both, upper = jnp.split(stats, 2, axis=1)
-    odds = jnp.exp(jnp.clip(eta, -80, 80))[:, None] * jnp.exp(-cut)
+    both, upper = jnp.split(stats, 2)
+    odds = jnp.exp(jnp.clip(eta, -80, 80)) * jax.lax.optimization_barrier(jnp.exp(-cut))[:, None]
     slope = upper - both * (1.0 - 1.0 / (1.0 + odds))
-    return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=1), jnp.sum(slope, axis=0), stats)
+    return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=0), jnp.sum(slope, axis=1), stats)
 
 
 def _ordinal_backward(saved, g):
@@ -172,11 +173,11 @@ _ordinal.defvjp(_ordinal_forward, _ordinal_backward)
 
 @jax.custom_vjp
 def _bernoulli(eta: jax.Array, stats: jax.Array) -> jax.Array:
-    return jnp.sum(stats[:, 1] * eta - stats[:, 0] * jax.nn.softplus(eta))
+    return jnp.sum(stats[1] * eta - stats[0] * jax.nn.softplus(eta))
 
 
 def _bernoulli_forward(eta, stats):
-    return _bernoulli(eta, stats), (stats[:, 1] - stats[:, 0] * jax.nn.sigmoid(eta), stats)
+    return _bernoulli(eta, stats), (stats[1] - stats[0] * jax.nn.sigmoid(eta), stats)
 
 
 def _bernoulli_backward(saved, g):
