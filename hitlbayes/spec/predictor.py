@@ -7,12 +7,13 @@ unbalanced or starts are staggered, and each control's.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from formulaic import Formula
-from formulaic.errors import FormulaicError
+from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from hitlbayes.errors import SpecError
 from hitlbayes.spec.cells import Cells, refuse
@@ -71,7 +72,7 @@ def did_design(
 
 
 def mixed_design(cells: Cells, *, formula: str | None) -> Design:
-    """Columns of a mixed model: an intercept (the cutpoints hold it where there are any) and the formula's."""
+    """Columns of a mixed model: an intercept (where there are cutpoints they hold it) and the formula's."""
     first = pd.DataFrame(index=cells.keys.index)
     if cells.family != "ordinal":
         first["intercept"] = 1.0
@@ -88,27 +89,63 @@ def control_columns(keys: pd.DataFrame, formula: str | None) -> pd.DataFrame:
     SchemaError
         Missing values in a control.
     """
-    if not formula or formula.replace(" ", "") in ("~1", "1"):
+    if _is_constant(formula):
         return pd.DataFrame(index=keys.index)
     try:
         parsed = Formula(formula if "~" in formula else "~ " + formula)
-        missing = sorted(str(v) for v in parsed.required_variables if v not in keys.columns)
-        if missing:
-            raise SpecError(
-                f"formula {formula!r} names {', '.join(missing)}; the data have: {', '.join(map(str, keys))}."
-            )
-        for name in map(str, parsed.required_variables):
-            refuse(
-                keys,
-                keys[name].isna(),
-                f"missing values in control {name!r}",
-                "fill them in or leave those rows out",
-            )
+        _complete(keys, parsed, formula)
         matrix = parsed.get_model_matrix(keys, output="pandas", na_action="raise")
     except FormulaicError as problem:
         raise SpecError(f"formula {formula!r} cannot be read: {problem}") from problem
-    matrix = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore").astype(float)
-    return matrix.reset_index(drop=True)
+    return _without_intercept(matrix)
+
+
+def columns_like(new: pd.DataFrame, *, keys: pd.DataFrame, formula: str | None) -> pd.DataFrame:
+    """The formula's columns for new rows, its categories, centres and knots as they are for `keys`.
+
+    Raises
+    ------
+    SpecError
+        A column is missing, a category is new, or the formula does not reach the new values.
+    SchemaError
+        Missing values in a control.
+    """
+    if _is_constant(formula):
+        return pd.DataFrame(index=new.index)
+    parsed = Formula(formula if "~" in formula else "~ " + formula)
+    _complete(new, parsed, formula)
+    fitted = parsed.get_model_matrix(keys, output="pandas", na_action="raise").model_spec
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)
+            matrix = fitted.get_model_matrix(new, output="pandas", na_action="raise")
+    except (FormulaicError, DataMismatchWarning) as problem:
+        raise SpecError(
+            f"the columns of formula {formula!r} cannot be made for the new rows: {problem}; keep to the "
+            "categories and ranges that were fitted."
+        ) from problem
+    return _without_intercept(matrix)
+
+
+def _is_constant(formula: str | None) -> bool:
+    return not formula or formula.replace(" ", "") in ("~1", "1")
+
+
+def _complete(frame: pd.DataFrame, parsed: Formula, formula: str) -> None:
+    """Refuse a frame without the formula's columns, or with missing values in them."""
+    names = sorted(map(str, parsed.required_variables))
+    if missing := [name for name in names if name not in frame.columns]:
+        raise SpecError(
+            f"formula {formula!r} names {', '.join(missing)}; the data have: {', '.join(map(str, frame))}."
+        )
+    for name in names:
+        what = f"missing values in control {name!r}"
+        refuse(frame, frame[name].isna(), what, "fill them in or leave those rows out")
+
+
+def _without_intercept(matrix: pd.DataFrame) -> pd.DataFrame:
+    columns = pd.DataFrame(matrix).drop(columns="Intercept", errors="ignore")
+    return columns.astype(float).reset_index(drop=True)
 
 
 def needed_columns(formula: str | None) -> list[str]:

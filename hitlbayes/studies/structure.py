@@ -62,6 +62,7 @@ def check_names(groups: Sequence[str], *, taken: Sequence[str] = TAKEN) -> Seque
         raise SpecError(f"groups is {groups!r}; expected a list of column names, for example [{groups!r}].")
     bad = [g for g in groups if g in taken or "/" in str(g) or str(g).startswith(("sd_", "rho_"))]
     bad += [g for g in dict.fromkeys(groups) if list(groups).count(g) > 1]
+    bad += [g for g in groups if g in {f"{h}_{p}" for h in groups for p in ("level", "change", "effect")}]
     if bad:
         raise SpecError(f"{', '.join(map(repr, bad))} cannot name a group here; rename or remove the column.")
     return groups
