@@ -31,7 +31,9 @@ Density = Callable[[np.ndarray], np.ndarray]
 BATCH = 64
 PILOT_DEGREES = 7.0
 DEGREES = 20.0
-PILOT = 768
+ATTEMPTS, GOOD_K, GOOD_SHARE = 3, 0.6, 0.3
+WIDE_SHARE, WIDER, WIDE_DEGREES = 0.15, 1.4, 5.0
+PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
 FIRST_STEP = 1e-3
 
 
@@ -90,14 +92,26 @@ def sample_means(
     progress("finding the mode", 0.0)
     density = density_with(beliefs)
     points, log_ratio = propose(laplace_proposal(density, psi[free]), density, signs, size=PILOT, rng=rng)
-    moved, beliefs = rebend(whole(points), np.exp(psis.smooth(log_ratio).log_weights), beliefs, layout=layout)
-    density = density_with(beliefs)
-    proposal = match_moments(moved[:, free], psis.smooth(log_ratio).log_weights, degrees=PILOT_DEGREES)
-    points, log_ratio = propose(proposal, density, signs, size=PILOT, rng=rng)
-    proposal = match_moments(points, psis.smooth(log_ratio).log_weights, degrees=DEGREES)
-    progress("weighing draws", 0.3)
-    points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
-    smoothed = psis.smooth(log_ratio)
+    first = psis.smooth(log_ratio)
+    moved, beliefs = rebend(whole(points), np.exp(first.log_weights), beliefs, layout=layout)
+    density, first_points = density_with(beliefs), moved[:, free]
+    proposal = match_moments(first_points, np.exp(first.log_weights))
+    points, log_ratio = propose(proposal, density, signs, size=2 * PILOT, rng=rng)
+    second = psis.smooth(log_ratio)
+    # Each pilot counts by what it is worth, so that a poor second one does not undo a good first.
+    weights = np.concatenate([w.effective * np.exp(w.log_weights) for w in (first, second)])
+    proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
+    best: tuple[np.ndarray, psis.Smoothed] | None = None
+    for attempt in range(ATTEMPTS):
+        progress("weighing draws", 0.3 + 0.1 * attempt)
+        points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
+        weighed = psis.smooth(log_ratio)
+        if best is None or weighed.effective > best[1].effective:
+            best = points, weighed
+        if best[1].k_hat < GOOD_K and best[1].effective > GOOD_SHARE * draws:
+            break
+        proposal = match_moments(points, np.exp(weighed.log_weights))
+    points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     progress("drawing effects", 0.7)
     effects = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
@@ -200,13 +214,27 @@ def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np
 def propose(
     proposal: Proposal, density, signs: np.ndarray, *, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (size, f) folded to positive scales, and their log importance ratios (size,)."""
-    f = len(proposal.centre)
-    z = rng.standard_normal((size, f)) * np.sqrt(proposal.degrees / rng.chisquare(proposal.degrees, size))[:, None]
-    points = proposal.centre + z @ proposal.root.T
-    points = fold(points, signs)
-    log_q = np.stack([_log_t(points * sign, proposal) for sign in signs])
-    return points, density(points) - logsumexp(log_q, axis=0)
+    """Points (size, f) folded to positive scales, and their log importance ratios (size,).
+
+    A few come from a wider, heavier-tailed t, so that no weight is large where the proposal is too narrow
+    (a defensive mixture: Hesterberg 1995).
+    """
+    wide = proposal._replace(root=WIDER * proposal.root, degrees=WIDE_DEGREES)
+    n_wide = int(WIDE_SHARE * size)
+    points = fold(np.concatenate([_draw_t(wide, n_wide, rng), _draw_t(proposal, size - n_wide, rng)]), signs)
+    shares = np.array([n_wide, size - n_wide]) / size
+    log_q = [
+        np.log(share) + _log_t(points * sign, part)
+        for sign in signs
+        for share, part in zip(shares, (wide, proposal), strict=True)
+    ]
+    return points, density(points) - logsumexp(np.stack(log_q), axis=0)
+
+
+def _draw_t(proposal: Proposal, size: int, rng: np.random.Generator) -> np.ndarray:
+    z = rng.standard_normal((size, len(proposal.centre)))
+    spread = np.sqrt(proposal.degrees / rng.chisquare(proposal.degrees, size))
+    return proposal.centre + (z * spread[:, None]) @ proposal.root.T
 
 
 def fold(points: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -237,10 +265,9 @@ def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
     return -0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu) - np.linalg.slogdet(proposal.root)[1]
 
 
-def match_moments(points: np.ndarray, log_weights: np.ndarray, *, degrees: float) -> Proposal:
-    """A t with the weighted mean and covariance of points (n, f)."""
-    weights = np.exp(log_weights)
+def match_moments(points: np.ndarray, weights: np.ndarray) -> Proposal:
+    """A t with the mean and covariance of points (n, f) of weights (n,) that add to one."""
     centre = weights @ points
     moved = points - centre
-    covariance = (weights[:, None] * moved).T @ moved * (degrees - 2) / degrees
-    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))), degrees)
+    covariance = (weights[:, None] * moved).T @ moved * (DEGREES - 2) / DEGREES
+    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))), DEGREES)

@@ -130,16 +130,12 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     cut = cutpoints(free_cut)
     outside = outer_predictor(state.outer, problem, layout)
     inside = inner_predictor(state.unit, state.shock, problem, layout)
-    slope, curvature, cross = row_terms(
-        layout.family, outside + inside, problem.stats, cut, hyper.over
-    )
+    slope, curvature, cross = row_terms(layout.family, outside + inside, problem.stats, cut, hyper.over)
     pseudo = slope + curvature * inside
     bend = jax.jacobian(cutpoints)(free_cut)
     X = outer_design(problem, layout)
     kappa = jnp.concatenate([curvature[:, None] * X, -cross.T @ bend], axis=1)
-    to_cut = jax.grad(row_loglik, argnums=3)(
-        layout.family, outside + inside, problem.stats, cut, hyper.over
-    )
+    to_cut = jax.grad(row_loglik, argnums=3)(layout.family, outside + inside, problem.stats, cut, hyper.over)
     curved, pull = _cutpoint_system(
         free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout
     )
@@ -178,9 +174,7 @@ def _cutpoint_system(
         return jnp.zeros((0, 0), cut.dtype), jnp.zeros(0, cut.dtype)
 
     def terms(v: jax.Array) -> jax.Array:
-        own = dataset_loglik(
-            layout.family, problem.categories, problem.above, cutpoints(v), hyper.over
-        )
+        own = dataset_loglik(layout.family, problem.categories, problem.above, cutpoints(v), hyper.over)
         return own + cutpoint_logprior(v, beliefs.concentration) + to_cut @ cutpoints(v)
 
     values, vectors = jnp.linalg.eigh(-jax.hessian(terms)(free))
@@ -198,7 +192,13 @@ def place(
     outer, log_outer = _place_outer(z_outer, anchor, hyper, beliefs=beliefs, layout=layout)
     cut_moves = cutpoints(split_outer(outer, layout)[2]) - anchor.cut
     moved = outer_predictor(outer, problem, layout) - anchor.outside
-    ell = gather(anchor.pseudo - anchor.curvature * moved + sum(anchor.cross[j] * cut_moves[j] for j in range(layout.n_cut)), problem, layout)
+    ell = gather(
+        anchor.pseudo
+        - anchor.curvature * moved
+        + sum(anchor.cross[j] * cut_moves[j] for j in range(layout.n_cut)),
+        problem,
+        layout,
+    )
     units = unit_system(hyper, anchor.Q, problem, layout)
     lin = project(units.factor, by_unit(problem.basis * (units.keep * ell), layout).T)
     standard = linear.solve_upper(

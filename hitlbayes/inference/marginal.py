@@ -119,7 +119,9 @@ def _outer_system(
     cross = [by_unit(weighted[:, None] * data.X, layout).transpose(2, 0, 1)]
     cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
     cross = jnp.concatenate(cross, axis=2)
-    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(layout.n_units * layout.width, -1)
+    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(
+        layout.n_units * layout.width, -1
+    )
     lin = by_unit(data.basis * (units.keep * ell), layout).T
     own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
     M = _direct(w, data, layout) - half.T @ half
