@@ -1,6 +1,33 @@
 """Bayesian causal inference for field experiments with human-in-the-loop AI."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editors
+    from hitlbayes import chatlog as chatlog
+    from hitlbayes import errors as errors
+    from hitlbayes import published as published
+    from hitlbayes import report as report
+    from hitlbayes import studies as studies
+    from hitlbayes import twin as twin
+    from hitlbayes.chatlog import Chats as Chats
+    from hitlbayes.chatlog import Panel as Panel
+    from hitlbayes.chatlog import panel as panel
+    from hitlbayes.chatlog import read_chats as read_chats
+    from hitlbayes.published import reanalyze as reanalyze
+    from hitlbayes.result import Fit as Fit
+    from hitlbayes.spec.priors import dirichlet as dirichlet
+    from hitlbayes.spec.priors import fixed as fixed
+    from hitlbayes.spec.priors import half_normal as half_normal
+    from hitlbayes.spec.priors import lkj as lkj
+    from hitlbayes.spec.priors import normal as normal
+    from hitlbayes.storage import load as load
+    from hitlbayes.studies import fit_did as fit_did
+    from hitlbayes.studies import fit_mixed as fit_mixed
+    from hitlbayes.studies import prior_predictive as prior_predictive
+    from hitlbayes.twin import simulate as simulate
+    from hitlbayes.twin import simulate_cells as simulate_cells
+    from hitlbayes.versions import show_versions as show_versions
 
 __version__ = "0.1.0"
 
@@ -13,6 +40,7 @@ _PUBLIC = {
     "simulate_cells": "twin",
     "fit_did": "studies",
     "fit_mixed": "studies",
+    "prior_predictive": "studies",
     "Fit": "result",
     "load": "storage",
     "reanalyze": "published",

@@ -2,5 +2,6 @@
 
 from hitlbayes.studies.did import fit_did
 from hitlbayes.studies.mixed import fit_mixed
+from hitlbayes.studies.prior import PriorPredictive, prior_predictive
 
-__all__ = ["fit_did", "fit_mixed"]
+__all__ = ["PriorPredictive", "fit_did", "fit_mixed", "prior_predictive"]

@@ -35,7 +35,13 @@ from hitlbayes.spec.predictor import did_design
 from hitlbayes.spec.priors import Prior
 from hitlbayes.studies.frames import LAGGED, from_frame, from_panel, unit_period_means
 from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
-from hitlbayes.studies.structure import check_treatment, did_structure, ever_treated, varies_within
+from hitlbayes.studies.structure import (
+    check_names,
+    check_treatment,
+    did_structure,
+    ever_treated,
+    varies_within,
+)
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel
@@ -166,6 +172,7 @@ def did_model(
 
     Parameters are those of `fit_did`; `columns` are its keywords from `unit` to `formula`.
     """
+    check_names(groups, also=("unit", "period"))
     asked = {"likelihood": likelihood, "controls": controls, **columns}
     if isinstance(panel, pd.DataFrame):
         source = from_frame(panel, outcome=outcome, groups=groups, **asked)

@@ -152,7 +152,12 @@ def _means(panel: Panel) -> pd.DataFrame:
 
 def _with_lags(cells: Cells, panel: Panel) -> Cells:
     """Add the panel's lagged controls; cells without a previous period are left out, and counted."""
-    lags = _means(panel)[["unit", "period", *LAGGED]]
+    means = _means(panel)
+    if missing := [name for name in LAGGED if name not in means]:
+        raise SpecError(
+            f"the panel has no {', '.join(missing)}: its chats lack the columns; use controls='none'."
+        )
+    lags = means[["unit", "period", *LAGGED]]
     keys = cells.keys.merge(lags, on=["unit", "period"], how="left", validate="many_to_one")
     known = keys[list(LAGGED)].notna().all(axis=1).to_numpy()
     if not known.any():

@@ -40,7 +40,7 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool, groups: Sequence
     return Structure(
         block,
         unit,
-        (period, *crossed(cells.keys, check_names(groups, taken=("unit", "period", *TAKEN)))),
+        (period, *crossed(cells.keys, groups)),
         np.column_stack([np.ones(len(keys)), second]),
         exposure,
         unit_class,
@@ -50,17 +50,18 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool, groups: Sequence
     )
 
 
-def check_names(groups: Sequence[str], *, taken: Sequence[str] = TAKEN) -> Sequence[str]:
+def check_names(groups: Sequence[str], *, also: Sequence[str] = ()) -> Sequence[str]:
     """Refuse groups whose names could not tell their draws from other draws.
 
     Raises
     ------
     SpecError
-        A name that is taken or given twice, holds a slash, or begins like that of a scale or correlation.
+        A name that is taken (`also` are further such names) or given twice, holds a slash, or begins like
+        that of a scale or correlation.
     """
     if isinstance(groups, str):
         raise SpecError(f"groups is {groups!r}; expected a list of column names, for example [{groups!r}].")
-    bad = [g for g in groups if g in taken or "/" in str(g) or str(g).startswith(("sd_", "rho_"))]
+    bad = [g for g in groups if g in (*TAKEN, *also) or "/" in str(g) or str(g).startswith(("sd_", "rho_"))]
     bad += [g for g in dict.fromkeys(groups) if list(groups).count(g) > 1]
     bad += [g for g in groups if g in {f"{h}_{p}" for h in groups for p in ("level", "change", "effect")}]
     if bad:
