@@ -22,8 +22,9 @@ WINE_SHARE_OF_SE = 0.35
 # Nine judges leave the posterior of their SD skewed; its median lies between mode and mean.
 WINE_SHARE_OF_SD = 0.20
 TEACHING_SHARE_OF_SE = 0.15
-# Fewer than two ratings a student: there the Laplace approximation is known to be low.
-TEACHING_SHARE_OF_SD = 0.12
+# Fewer than two ratings a student: the Laplace approximation is low there, and the posterior skewed.
+# PyMC's NUTS, 2 x 1,500 draws, has medians .450 and .849 (posterior SDs .087 and .108).
+TEACHING_SHARE_OF_SD = {"sd_s": 0.20, "sd_d": 0.10}
 TEACHING_ESS = 100  # Monte Carlo error of sd_s, the worst parameter, is then a sixth of its tolerance
 # Four standard errors of the difference of two Monte Carlo means, effective sizes 4,300 and 1,700 or more.
 SHARE_OF_POSTERIOR_SD = 0.115
@@ -111,4 +112,4 @@ def test_teaching_agrees_with_clmm_on_crossed_effects() -> None:
     far = distances(fit, TEACHING_COEF)
     assert max(far.values()) < TEACHING_SHARE_OF_SE, far
     for name, expected in TEACHING_SD.items():
-        assert abs(median(fit, name) / expected - 1) < TEACHING_SHARE_OF_SD, name
+        assert abs(median(fit, name) / expected - 1) < TEACHING_SHARE_OF_SD[name], name
