@@ -11,8 +11,6 @@ the new rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -222,7 +220,7 @@ def _position(fit: Fit, values: pd.Series, *, name: str) -> np.ndarray:
 
 
 def _kind(labels: pd.Index) -> str:
-    kinds: Mapping[str, str] = {"floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers"}
+    kinds = {"floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers"}
     kinds |= {"string": "text", "datetime64": "times", "datetime": "times", "boolean": "true or false"}
     kind = pd.api.types.infer_dtype(labels.astype(object), skipna=True)
     return kinds.get(kind, kind)

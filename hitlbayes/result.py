@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import SpecError
 from hitlbayes.frequentist import Frequentist, two_way_fixed_effects
 from hitlbayes.spec.cells import category_values
-
-Weight = Literal["chat", "cell"]
-Kind = Literal["eti", "hdi"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,7 +61,7 @@ class Fit:
     versions: Mapping[str, str] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict, init=False)
 
-    def effects(self, weight: Weight = "chat") -> xr.Dataset:
+    def effects(self, weight: str = "chat") -> xr.Dataset:
         """Draws of the average effect on the treated, on the outcome's own scale.
 
         Parameters
@@ -89,13 +86,13 @@ class Fit:
         self._needs_treatment()
         return self._once(("effects", weight), lambda: self._effects(weight)).copy(deep=True)
 
-    def _effects(self, weight: Weight) -> xr.Dataset:
+    def _effects(self, weight: str) -> xr.Dataset:
         data: dict[str, Any] = {}
         if self.family == "gaussian":
             linear = self._own() @ xr.DataArray(self._unit_weights(weight), dims=self.unit_name)
             data["att"] = on_scale(linear, self.units)
         else:
-            step = self.posterior["effects"]["average"].sel(weight=weight, drop=True)
+            step = self._group("effects")["average"].sel(weight=weight, drop=True)
             sizes = (
                 np.diff(category_values(self.labels))
                 if self.family == "ordinal"
@@ -116,9 +113,9 @@ class Fit:
         if self.family == "gaussian":
             own = on_scale(self._own(), self.units)
         else:
-            unit = self.posterior["posterior"][self.unit_name]
-            own = on_scale(self.posterior["effects"]["unit_average"], self.units)
-            own = own.rename({own.dims[-1]: self.unit_name}).assign_coords({self.unit_name: unit.to_numpy()})
+            own = on_scale(self._group("effects")["unit_average"], self.units)
+            labels = self._group("posterior")[self.unit_name].to_numpy()
+            own = own.rename({own.dims[-1]: self.unit_name}).assign_coords({self.unit_name: labels})
         own = own.isel({self.unit_name: np.flatnonzero(treated)})
         own = own.rename({self.unit_name: "unit"} if self.unit_name != "unit" else {})
         return own.assign_attrs(units=self.units, unit=self._word("unit"))
@@ -128,21 +125,22 @@ class Fit:
 
         Attributes: `units`, `period` (what a period is called), `start` (the first treated period).
         """
-        if "period" not in self.posterior["posterior"]:
+        posterior = self._group("posterior")
+        if "period" not in posterior:
             raise SpecError("this model has no period effects.")
-        effects = self.posterior["posterior"]["period"].rename({"period_level": "period"})
+        effects = posterior["period"].rename({"period_level": "period"})
         attrs = {"units": self._link_units(), "period": self._word("period")}
-        treated = self.cells["exposure"] > 0
-        if treated.any():
-            first = self.cells.loc[treated, "period"].min()
-            attrs["start"] = first.isoformat() if isinstance(first, pd.Timestamp) else first
+        periods, treated = effects["period"].to_numpy(), (self.cells["exposure"] > 0).to_numpy()
+        if treated.any() and periods.dtype.kind != "U":  # texts have no place between two others
+            first = periods[pd.factorize(self.cells["period"], sort=True)[0][treated].min()]
+            attrs["start"] = pd.Timestamp(first).isoformat() if periods.dtype.kind == "M" else first.item()
         return effects.assign_attrs(attrs)
 
-    def summary(self, prob: float = 0.95, kind: Kind = "eti") -> pd.DataFrame:
+    def summary(self, prob: float = 0.95, kind: str = "eti") -> pd.DataFrame:
         """Reported effects: mean, SD, interval, probability of being positive, diagnostics, units."""
         return self._once(("summary", prob, kind), lambda: self._summary(prob, kind)).copy()
 
-    def _summary(self, prob: float, kind: Kind) -> pd.DataFrame:
+    def _summary(self, prob: float, kind: str) -> pd.DataFrame:
         draws = self._reported()
         table = summarise({name: values for name, (values, _) in draws.items()}, prob=prob, kind=kind)
         table.insert(4, "prob_positive", [float(np.mean(v > 0)) for v, _ in draws.values()])
@@ -150,18 +148,18 @@ class Fit:
         table.index.name = "estimand"
         return table
 
-    def tidy(self, prob: float = 0.95, kind: Kind = "eti") -> pd.DataFrame:
+    def tidy(self, prob: float = 0.95, kind: str = "eti") -> pd.DataFrame:
         """Every hyperparameter, coefficient and reported effect, a row each."""
         return self._once(("tidy", prob, kind), lambda: self._tidy(prob, kind)).copy()
 
-    def _tidy(self, prob: float, kind: Kind) -> pd.DataFrame:
+    def _tidy(self, prob: float, kind: str) -> pd.DataFrame:
         named = self.hyperparameters() | {name: values for name, (values, _) in self._reported().items()}
         return summarise(named, prob=prob, kind=kind).rename_axis("term").reset_index()
 
     def hyperparameters(self) -> dict[str, np.ndarray]:
         """Draws (chains, draws) of coefficients, scales, correlations, residual SDs, cutpoints, by name."""
-        posterior, found = self.posterior["posterior"], {}
-        for name, values in posterior.data_vars.items():
+        found: dict[str, np.ndarray] = {}
+        for name, values in self._group("posterior").data_vars.items():
             a = values.to_numpy()
             if a.ndim == 2:
                 found[str(name)] = a
@@ -245,9 +243,14 @@ class Fit:
             raise SpecError(f"{self.name} has no treatment; effects exist for fits of `fit_did`.")
 
     def _own(self) -> xr.DataArray:
-        return self.posterior["posterior"][f"{self.unit_name}_effect"]
+        return self._group("posterior")[f"{self.unit_name}_effect"]
 
-    def _unit_weights(self, weight: Weight) -> np.ndarray:
+    def _group(self, name: str) -> xr.Dataset:
+        group = self.posterior[name]
+        assert isinstance(group, xr.DataTree)
+        return group.to_dataset()
+
+    def _unit_weights(self, weight: str) -> np.ndarray:
         """Each unit's share of the treated cells (N,), in the order of the draws' units."""
         treated = self.cells[self.cells["exposure"] > 0]
         amount = treated["n"].to_numpy() if weight == "chat" else np.ones(len(treated))
@@ -272,11 +275,11 @@ class Fit:
 def on_scale(linear: xr.DataArray, units: str) -> xr.DataArray:
     """An effect in its units: log points to percent, shares to percentage points, others as they are."""
     if units == "percent":
-        return 100.0 * np.expm1(linear)
+        return 100.0 * xr.apply_ufunc(np.expm1, linear)
     return 100.0 * linear if units == "percentage points" else linear
 
 
-def summarise(named: Mapping[str, np.ndarray], *, prob: float, kind: Kind) -> pd.DataFrame:
+def summarise(named: Mapping[str, np.ndarray], *, prob: float, kind: str) -> pd.DataFrame:
     """Mean, SD, interval and diagnostics of draws (chains, draws) by name."""
     rows = {}
     for name, draws in named.items():
@@ -286,7 +289,7 @@ def summarise(named: Mapping[str, np.ndarray], *, prob: float, kind: Kind) -> pd
     return table.join(diagnose(named)[["ess_bulk", "ess_tail", "r_hat"]]) if rows else table
 
 
-def interval(draws: np.ndarray, *, prob: float = 0.95, kind: Kind = "eti") -> tuple[float, float]:
+def interval(draws: np.ndarray, *, prob: float = 0.95, kind: str = "eti") -> tuple[float, float]:
     """Equal-tailed or highest-density interval of draws."""
     if not 0 < prob < 1:
         raise SpecError(f"prob is {prob}; expected a probability between 0 and 1.")

@@ -207,7 +207,7 @@ def _read(path: Path) -> xr.DataTree:
 
 def _fit(tree: xr.DataTree, path: Path) -> Fit:
     about = json.loads(tree["about/json"].item())
-    frames: dict[str, pd.DataFrame | None] = dict.fromkeys(FRAMES)
+    frames: dict[str, Any] = dict.fromkeys(FRAMES)
     for name in FRAMES:
         if name not in about:
             continue

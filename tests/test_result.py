@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import jax
+import pandas as pd
 import pytest
 import small_fits as fits
 
@@ -54,3 +55,11 @@ def test_type_checkers_see_every_public_name():
     assert told == set(hb.__all__) - {"__version__"}
     for name in told:
         assert getattr(hb, name) is not None
+
+
+def test_the_start_is_a_number_where_periods_are_and_nothing_where_they_are_texts():
+    asked = {"outcome": "score", "family": "gaussian", "progress": False, "draws": 100, **fits.COLUMNS}
+    number = fits.chats().assign(day=fits.chats()["day"].dt.day)
+    assert hb.fit_did(number, **asked).period_effects().attrs["start"] == 4
+    words = number.assign(day=pd.Categorical("day " + number["day"].astype(str)))
+    assert "start" not in hb.fit_did(words, **asked).period_effects().attrs

@@ -88,8 +88,8 @@ def decode(array: np.ndarray, about: Mapping[str, Any]) -> pd.Series:
     kind = about["kind"]
     if kind == "category":
         levels = decode(np.array(about["levels"]), about["of"])
-        made = pd.Categorical.from_codes(array, categories=pd.Index(levels), ordered=about["ordered"])
-        return pd.Series(made)
+        categories = pd.Index(levels)
+        return pd.Series(pd.Categorical.from_codes(array, categories=categories, ordered=about["ordered"]))
     if kind == "time":
         made = pd.Series(array.astype(np.int64).view(about["dtype"]))
         return made.dt.tz_localize("UTC").dt.tz_convert(about["tz"]) if "tz" in about else made
@@ -99,10 +99,10 @@ def decode(array: np.ndarray, about: Mapping[str, Any]) -> pd.Series:
         made = pd.Series(array).astype(about["dtype"])
         made[about["missing"]] = pd.NA
         return made
-    levels = np.array([*about["levels"], None], object)  # code -1 is the last: missing
+    texts = np.array([*about["levels"], None], object)  # code -1 is the last: missing
     if kind == "date":
-        levels[:-1] = [dt.date.fromisoformat(v) for v in about["levels"]]
-    return pd.Series(levels[array.astype(int)], dtype=about["dtype"])
+        texts[:-1] = [dt.date.fromisoformat(v) for v in about["levels"]]
+    return pd.Series(texts[array.astype(int)], dtype=about["dtype"])
 
 
 def plain(value: Any) -> Any:

@@ -89,7 +89,7 @@ def control_columns(keys: pd.DataFrame, formula: str | None) -> pd.DataFrame:
     SchemaError
         Missing values in a control.
     """
-    if _is_constant(formula):
+    if formula is None or _is_constant(formula):
         return pd.DataFrame(index=keys.index)
     try:
         parsed = Formula(formula if "~" in formula else "~ " + formula)
@@ -110,7 +110,7 @@ def columns_like(new: pd.DataFrame, *, keys: pd.DataFrame, formula: str | None) 
     SchemaError
         Missing values in a control.
     """
-    if _is_constant(formula):
+    if formula is None or _is_constant(formula):
         return pd.DataFrame(index=new.index)
     parsed = Formula(formula if "~" in formula else "~ " + formula)
     _complete(new, parsed, formula)
@@ -127,8 +127,8 @@ def columns_like(new: pd.DataFrame, *, keys: pd.DataFrame, formula: str | None) 
     return _without_intercept(matrix)
 
 
-def _is_constant(formula: str | None) -> bool:
-    return not formula or formula.replace(" ", "") in ("~1", "1")
+def _is_constant(formula: str) -> bool:
+    return formula.replace(" ", "") in ("", "~1", "1")
 
 
 def _complete(frame: pd.DataFrame, parsed: Formula, formula: str) -> None:
