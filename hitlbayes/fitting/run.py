@@ -147,7 +147,7 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         {
             "diverging": (("chain", "draw"), r.diverged),
             "acceptance": (("chain", "draw"), r.acceptance),
-            "angle": (("chain",), sampled.angles),
+            "angle": sampled.angle,
         }
     )
     return Draws(

@@ -79,7 +79,7 @@ def sample_means(
     free = np.isnan(np.asarray(beliefs.fixed))
     signs = reflections(layout, free)
     data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
-    base = np.where(free, psi, np.nan_to_num(np.asarray(beliefs.fixed)))
+    base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:
         full = np.tile(base, (len(points), 1))

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import at_shock, by_unit, lift, project, reduce_outer, unit_system
+from hitlbayes.inference.outer import solve_outer
 from hitlbayes.inference.problem import (
     Beliefs,
     Hyper,
@@ -219,12 +220,9 @@ def _place_outer(
 ) -> tuple[jax.Array, jax.Array]:
     """Outer parameters (m,) at coordinates z, their log prior (cutpoints apart) plus log-Jacobian."""
     loc, scale, proper = outer_prior(hyper, beliefs, layout)
-    low = jnp.linalg.cholesky(jnp.diag(proper) + scale[:, None] * anchor.M * scale)
-    target = scale * (anchor.M @ (anchor.outer - loc) + anchor.g)
-    half = jax.scipy.linalg.solve_triangular(low, target, lower=True)
-    standard = jax.scipy.linalg.solve_triangular(low.T, half + z, lower=False)
-    log_terms = -0.5 * jnp.sum(proper * standard**2) - jnp.sum(jnp.log(jnp.diagonal(low)))
-    return loc + scale * standard, log_terms
+    pull = anchor.M @ (anchor.outer - loc) + anchor.g
+    standard, log_det = solve_outer(scale, z, anchor.M, pull, proper)
+    return loc + scale * standard, -0.5 * jnp.sum(proper * standard**2) - log_det
 
 
 def log_likelihood(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> jax.Array:

@@ -20,7 +20,7 @@ from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_ef
 from hitlbayes.inference.laplace import Anchor, State, inner_predictor, outer_predictor
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend
-from hitlbayes.inference.runtime import Progress, in_threads, silent
+from hitlbayes.inference.runtime import Progress, silent
 
 BLOCK = 50
 PILOT_BLOCKS = 3
@@ -29,7 +29,7 @@ FIRST_ANGLE = 0.7
 
 
 class Record(NamedTuple):
-    """What is kept of each draw; every array leads with (draws,).
+    """What is kept of each draw; arrays lead with (draws, chains, ...) within a block.
 
     psi (k,), outer (m,), unit (N, q), drawn : the model's state and effects
     acceptance, diverged : () of the trajectory
@@ -44,27 +44,34 @@ class Record(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """Records by chain, (chains, draws, ...), and how they were made."""
+    """Records by chain, (chains, draws, ...), and how they were made; the angle is in radians."""
 
     record: Record
     anchor: Anchor
     beliefs: Beliefs
-    angles: np.ndarray
+    angle: float
 
 
 @partial(jax.jit, static_argnames="layout")
 def run_block(
-    walker: hmc.Walker, exact: hmc.Target, low: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
-) -> tuple[hmc.Walker, Record]:
-    """BLOCK draws of one chain."""
+    walkers: hmc.Walkers,
+    exact: hmc.Target,
+    low: hmc.Target,
+    focus: Focus,
+    adapt: jax.Array,
+    *,
+    layout: Layout,
+) -> tuple[hmc.Walkers, Record]:
+    """BLOCK draws of every chain."""
 
-    def body(walker: hmc.Walker, _: None) -> tuple[hmc.Walker, Record]:
-        walker, step = hmc.draw(walker, exact, low, layout=layout, adapt=adapt)
-        drawn = describe(walker.state, jax.random.fold_in(walker.key, 1), focus, exact, layout=layout)
-        state = walker.state
-        return walker, Record(state.psi, state.outer, state.unit, drawn, step.acceptance, step.diverged)
+    def body(walkers: hmc.Walkers, _: None) -> tuple[hmc.Walkers, Record]:
+        walkers, step = hmc.draw(walkers, exact, low, layout=layout, adapt=adapt)
+        state = walkers.state
+        keys = jax.random.split(jax.random.fold_in(walkers.key, 1), state.psi.shape[0])
+        drawn = jax.vmap(lambda s, k: describe(s, k, focus, exact, layout=layout))(state, keys)
+        return walkers, Record(state.psi, state.outer, state.unit, drawn, step.acceptance, step.diverged)
 
-    return jax.lax.scan(body, walker, None, length=BLOCK)
+    return jax.lax.scan(body, walkers, None, length=BLOCK)
 
 
 def describe(state: State, key: jax.Array, focus: Focus, exact: hmc.Target, *, layout: Layout) -> Drawn:
@@ -75,10 +82,12 @@ def describe(state: State, key: jax.Array, focus: Focus, exact: hmc.Target, *, l
     return Drawn(own, *effects_on_treated(eta, own, state.outer, focus, layout=layout))
 
 
-@partial(jax.jit, static_argnames="layout")
-def start_walker(key: jax.Array, exact: hmc.Target, low: hmc.Target, *, layout: Layout) -> hmc.Walker:
-    """A chain at a draw of the standard normal."""
-    return hmc.start(key, exact, low, layout=layout, angle=FIRST_ANGLE)
+@partial(jax.jit, static_argnames=("layout", "chains"))
+def start_walkers(
+    key: jax.Array, exact: hmc.Target, low: hmc.Target, *, layout: Layout, chains: int
+) -> hmc.Walkers:
+    """Chains at draws of the standard normal."""
+    return hmc.start(key, exact, low, layout=layout, chains=chains, angle=FIRST_ANGLE)
 
 
 def sample(
@@ -103,93 +112,74 @@ def sample(
     problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
     progress("finding the mode", 0.0)
     anchor = find_anchor(state, problem, beliefs, layout=layout).anchor
-    keys = jax.random.split(jax.random.key(seed), 2 * chains)
-    pilot = _Run(anchor, problem, beliefs, focus, layout=layout, progress=progress)
-    pilot.warm(keys[:chains], blocks=PILOT_BLOCKS)
-    weights = np.full(len(pilot.last_psi), 1.0 / len(pilot.last_psi))
-    psi, beliefs = rebend(pilot.last_psi, weights, beliefs, layout=layout)
-    anchor = recentre(anchor, psi, problem, beliefs, layout=layout)
-    run = _Run(anchor, problem, beliefs, focus, layout=layout, progress=progress)
-    walkers = run.warm(keys[chains:], blocks=SETTLE_BLOCKS)
-    walkers = [hmc.settle_angle(w) for w in walkers]
-    record = run.draw(walkers, draws=draws)
-    return Sampled(record, anchor, beliefs, np.array([float(jnp.exp(w.log_angle)) for w in walkers]))
+    first, second = jax.random.split(jax.random.key(seed))
+    progress("pilot", 0.0)
+    target = hmc.Target(anchor, problem, beliefs)
+    _, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
+    moved, bent = rebend(psi, np.full(len(psi), 1.0 / len(psi)), beliefs, layout=layout)
+    anchor = recentre(anchor, moved, problem, bent, stretch=stretch(psi, beliefs, bent), layout=layout)
+    progress("adapting", 0.05)
+    target = hmc.Target(anchor, problem, bent)
+    walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
+    walkers = hmc.settle_angle(walkers)
+    record = run_chains(walkers, target, focus, layout=layout, draws=draws, progress=progress)
+    return Sampled(record, anchor, bent, float(jnp.exp(walkers.log_angle)))
+
+
+def warm_up(
+    key: jax.Array, target: hmc.Target, focus: Focus, *, layout: Layout, chains: int, blocks: int
+) -> tuple[hmc.Walkers, np.ndarray]:
+    """Chains with their angle adapted, and the hyperparameters (draws, k) of all blocks but the first."""
+    low, seen = hmc.single(target), []
+    walkers = start_walkers(key, target, low, layout=layout, chains=chains)
+    for _ in range(blocks):
+        walkers, record = run_block(walkers, target, low, focus, jnp.asarray(True), layout=layout)
+        seen.append(np.asarray(record.psi).reshape(-1, layout.n_hyper))
+    return walkers, np.concatenate(seen[1:])
+
+
+def run_chains(
+    walkers: hmc.Walkers, target: hmc.Target, focus: Focus, *, layout: Layout, draws: int, progress: Progress
+) -> Record:
+    """`draws` draws of every chain: arrays (chains, draws, ...)."""
+    low, records, blocks = hmc.single(target), [], -(-draws // BLOCK)
+    for block in range(blocks):
+        walkers, record = run_block(walkers, target, low, focus, jnp.asarray(False), layout=layout)
+        records.append(jax.tree.map(np.asarray, record))
+        progress("sampling", 0.1 + 0.9 * (block + 1) / blocks)
+    return jax.tree.map(lambda *parts: np.swapaxes(np.concatenate(parts)[:draws], 0, 1), *records)
+
+
+def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs) -> np.ndarray:
+    """How far each coordinate (k,) moves in the new bend for a unit in the old one, at the draws' mean."""
+    old, new = np.asarray(before.bend), np.asarray(after.bend)
+    x = psi.mean(axis=0)[: len(old)]
+    moved = np.arcsinh(old * np.sinh(x) / new)
+    return np.concatenate([old * np.cosh(x) / (new * np.cosh(moved)), np.ones(psi.shape[1] - len(old))])
 
 
 def recentre(
-    anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout
+    anchor: Anchor,
+    psi: np.ndarray,
+    problem: Problem,
+    beliefs: Beliefs,
+    *,
+    stretch: np.ndarray,
+    layout: Layout,
 ) -> Anchor:
     """The map made again at the pilot's mean hyperparameters, with the pilot's covariance.
 
     psi (draws, k) holds each chain's draws on one side of every sign; the covariance is pulled towards the
-    first map's, as if that had been seen in twice as many draws as there are hyperparameters.
+    first map's, as if that had been seen in twice as many draws as there are hyperparameters; `stretch`
+    (k,) takes the first map's root to the coordinates of psi.
     """
-    centre = np.asarray(anchor.psi)
+    centre = psi.mean(axis=0)
     free = np.isnan(np.asarray(beliefs.fixed))
     psi = np.where(free, psi, centre)
-    root = np.asarray(anchor.root)
+    root = stretch[:, None] * np.asarray(anchor.root)
     weight = 2.0 * len(centre) / (2.0 * len(centre) + len(psi) / 5.0)
     spread = weight * root @ root.T + (1 - weight) * np.atleast_2d(np.cov(psi.T))
     spread[~free, :], spread[:, ~free] = 0.0, 0.0
     spread[~free, ~free] = 1.0
     anchor = settle_at(anchor, psi.mean(axis=0), problem, beliefs, layout=layout)
     return anchor._replace(root=jnp.asarray(np.linalg.cholesky(spread)))
-
-
-class _Run:
-    """Chains at one anchor: the compiled blocks, driven from threads."""
-
-    def __init__(
-        self,
-        anchor: Anchor,
-        problem: Problem,
-        beliefs: Beliefs,
-        focus: Focus,
-        *,
-        layout: Layout,
-        progress: Progress,
-    ) -> None:
-        self.exact = hmc.Target(anchor, problem, beliefs)
-        self.low = hmc.single(self.exact)
-        self.focus, self.layout, self.progress = focus, layout, progress
-        self.last_psi = np.zeros((0, layout.n_hyper))
-
-    def warm(self, keys: jax.Array, *, blocks: int) -> list[hmc.Walker]:
-        """Start chains and adapt their angles."""
-
-        def one(chain: int) -> tuple[hmc.Walker, list[np.ndarray]]:
-            walker, seen = start_walker(keys[chain], self.exact, self.low, layout=self.layout), []
-            for _ in range(blocks):
-                walker, record = self._block(walker, adapt=True)
-                seen.append(np.asarray(record.psi))
-            return walker, seen
-
-        self.progress("warming up", 0.0)
-        done = in_threads(one, len(keys))
-        # The first block still carries the starting point.
-        self.last_psi = (
-            np.concatenate([np.concatenate(seen[1:]) for _, seen in done]) if blocks > 1 else self.last_psi
-        )
-        return [walker for walker, _ in done]
-
-    def draw(self, walkers: list[hmc.Walker], *, draws: int) -> Record:
-        """`draws` draws of every chain: arrays (chains, draws, ...)."""
-        blocks = -(-draws // BLOCK)
-        finished = [0] * len(walkers)
-
-        def one(chain: int) -> Record:
-            walker, records = walkers[chain], []
-            for _ in range(blocks):
-                walker, record = self._block(walker, adapt=False)
-                records.append(jax.tree.map(np.asarray, record))
-                finished[chain] += 1
-                self.progress("sampling", sum(finished) / (blocks * len(walkers)))
-            return jax.tree.map(lambda *parts: np.concatenate(parts)[:draws], *records)
-
-        return jax.tree.map(lambda *chains: np.stack(chains), *in_threads(one, len(walkers)))
-
-    def _block(self, walker: hmc.Walker, *, adapt: bool) -> tuple[hmc.Walker, Record]:
-        flag = jnp.asarray(adapt)
-        return jax.block_until_ready(
-            run_block(walker, self.exact, self.low, self.focus, flag, layout=self.layout)
-        )
