@@ -21,8 +21,9 @@ class Exposure:
     """Which chats the AI touches: `ai` (handled by it at first), `spill` (others of treated workers after
     the start).
 
-    `log_volume_ai`, `log_volume_spill`: log chats of the chat's worker-day, about its mean over AI chats and
-    over treated worker-days after the start.
+    `log_volume_ai`, `log_ai_chats`: log chats and log eligible chats of the chat's worker-day, about their
+    means over AI chats; `log_volume_spill`: log chats about the mean over treated worker-days after the
+    start.
     """
 
     cell: Ints
@@ -32,6 +33,7 @@ class Exposure:
     ai: Bools
     spill: Bools
     log_volume_ai: Floats
+    log_ai_chats: Floats
     log_volume_spill: Floats
 
 
@@ -56,10 +58,9 @@ def expose(*, roster: Roster, cell: Ints, eligible: Bools, stratum: NDArray[np.i
     """Mark AI chats and spillover chats, and centre the volume that their effects depend on."""
     touched = (roster.treated & roster.post)[cell]
     log_volume = np.log(roster.chats)
+    log_eligible = np.log(np.maximum(roster.eligible, 1))
     ai, spill = touched & eligible, touched & ~eligible
     days = roster.treated & roster.post & (roster.ineligible > 0)
-    ai_mean = log_volume[cell[ai]].mean() if ai.any() else 0.0
-    spill_mean = log_volume[days].mean() if days.any() else 0.0
     return Exposure(
         cell=cell,
         worker=roster.worker[cell],
@@ -67,8 +68,9 @@ def expose(*, roster: Roster, cell: Ints, eligible: Bools, stratum: NDArray[np.i
         stratum=stratum,
         ai=ai,
         spill=spill,
-        log_volume_ai=log_volume[cell] - ai_mean,
-        log_volume_spill=log_volume[cell] - spill_mean,
+        log_volume_ai=log_volume[cell] - _mean(log_volume[cell[ai]]),
+        log_ai_chats=log_eligible[cell] - _mean(log_eligible[cell[ai]]),
+        log_volume_spill=log_volume[cell] - _mean(log_volume[days]),
     )
 
 
@@ -90,7 +92,8 @@ def shift(effect: Effect, *, own: OwnEffects, exposure: Exposure, length: Floats
     out = np.zeros(exposure.cell.size)
     ai, spill, worker = exposure.ai, exposure.spill, exposure.worker
     by_type = np.asarray(effect.types())[exposure.stratum[ai]]
-    out[ai] = by_type + effect.volume * exposure.log_volume_ai[ai] + own.eligible[worker[ai]]
+    heavy = effect.volume * exposure.log_volume_ai[ai] + effect.ai_volume * exposure.log_ai_chats[ai]
+    out[ai] = by_type + heavy + own.eligible[worker[ai]]
     direct = (
         effect.spillover
         + effect.spillover_volume * exposure.log_volume_spill[spill]
@@ -147,3 +150,7 @@ def draw_switches(base: Floats, *, shift: Floats, away: Away, length: Floats, rn
     shape = away.switches_dispersion
     value = rng.poisson(np.exp(own + shift) * rng.gamma(shape, 1 / shape, base.size)).astype(np.int32)
     return Response(base=own, shift=shift, value=value)
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if values.size else 0.0

@@ -193,12 +193,9 @@ def _shift(effect: Effect, *, roster: Roster, groups: Groups, rng: Generator) ->
     ai, spill = groups.ai, groups.spill
     out = np.zeros(groups.n.size)
     if ai.any():
-        centred = log_volume[ai] - np.average(log_volume[ai], weights=groups.n[ai])
-        out[ai] = (
-            np.asarray(effect.types())[groups.stratum[ai]]
-            + effect.volume * centred
-            + own.eligible[worker[ai]]
-        )
+        both = np.column_stack([log_volume, np.log(np.maximum(roster.eligible, 1))[groups.cell]])[ai]
+        heavy = (both - np.average(both, axis=0, weights=groups.n[ai])) @ [effect.volume, effect.ai_volume]
+        out[ai] = np.asarray(effect.types())[groups.stratum[ai]] + heavy + own.eligible[worker[ai]]
     if spill.any():
         centred = log_volume[spill] - log_volume[spill].mean()
         out[spill] = effect.spillover + effect.spillover_volume * centred + own.spillover[worker[spill]]

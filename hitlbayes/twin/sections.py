@@ -91,10 +91,10 @@ class Effect:
     """What the AI does to one outcome, on its link's scale.
 
     `none`, `technical`, `emotional`, `human`: chats handled by the AI at first, by escalation type, averaged
-    over chats. `spillover`: treated workers' other chats, averaged over worker-days. `*_volume`: change of
-    either per unit of the worker-day's log volume, about those averages. `sd_*`: workers' own effects.
-    `taper`: by how much less long chats feel the spillover, per standard deviation of a chat's own log
-    duration.
+    over chats. `spillover`: treated workers' other chats, averaged over worker-days. `volume`,
+    `spillover_volume`: change of either per unit of the worker-day's log chats, about those averages;
+    `ai_volume`: of the first per unit of its log eligible chats. `sd_*`: workers' own effects. `taper`: by
+    how much less long chats feel the spillover, per standard deviation of a chat's own log duration.
     """
 
     none: float = 0.0
@@ -103,6 +103,7 @@ class Effect:
     human: float = 0.0
     spillover: float = 0.0
     volume: float = 0.0
+    ai_volume: float = 0.0
     spillover_volume: float = 0.0
     sd_eligible: float = 0.0
     sd_spillover: float = 0.0
