@@ -47,7 +47,7 @@ replicate-quick: $(STAMP)
 	$(BIN)/hitlbayes replicate --quick $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -156,7 +156,7 @@ def outcome_scale(cells: Cells) -> float:
 
 def _priors(cells, design: Design, structure, *, location: float, scale: float, priors) -> dict[str, Prior]:
     aux = {"gaussian": ["sigma"], "ordinal": ["cutpoints"]}.get(cells.family, [])
-    if cells.family in ("bernoulli", "poisson", "count"):
+    if cells.family in ("bernoulli", "count"):
         rate = float(np.clip(cells.stats.sum() / cells.n.sum(), 1e-6, None))
         location = float(logit(min(rate, 1 - 1e-6))) if cells.family == "bernoulli" else float(np.log(rate))
     defaults = default_priors(

@@ -188,7 +188,7 @@ def _posterior(
         data[f"{level}_change"] = (("chain", "draw", level), unit[..., :n, 1] * scale)
     if treated:
         data[f"{level}_effect"] = (("chain", "draw", level), own[..., :n] * scale)
-    coords = {f"{g.name}_level": _plain(g.labels) for g in structure.groups}
+    coords: dict[str, Any] = {f"{g.name}_level": _plain(g.labels) for g in structure.groups}
     coords |= {level: _plain(structure.unit.labels), "term": list(design.names)}
     coords |= {"phase": list(structure.phase_labels)} if layout.n_aux else {}
     return xr.Dataset(data, coords=coords)

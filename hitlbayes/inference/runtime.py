@@ -50,8 +50,11 @@ def cores() -> int:
 def in_threads(task: Callable[[int], T], count: int) -> list[T]:
     """Run task(0) ... task(count - 1) on as many threads as there are cores; results in order."""
 
+    device = jax.config.jax_default_device
+
     def inside(i: int) -> T:
-        with jax.enable_x64(True):
+        # Both settings belong to the thread that made them.
+        with jax.enable_x64(True), jax.default_device(device):
             return task(i)
 
     if count == 1 or cores() == 1:

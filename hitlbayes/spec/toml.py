@@ -21,7 +21,7 @@ _PRIORS: dict[str, Callable[..., Prior]] = {
     "dirichlet": dirichlet,
 }
 
-Family = Literal["gaussian", "bernoulli", "ordinal", "poisson", "count"]
+Family = Literal["gaussian", "bernoulli", "ordinal", "count"]
 Scope = Literal["all", "eligible", "ineligible"]
 Period = Literal["day", "hour"]
 
@@ -43,7 +43,7 @@ class FitSpec(BaseModel):
     ----------
     outcome : str
         The outcome: a canonical name of a chat log, or a column of a plain table.
-    family : {"gaussian", "bernoulli", "ordinal", "poisson", "count"}, optional
+    family : {"gaussian", "bernoulli", "ordinal", "count"}, optional
         Its distribution; required for a plain table, known for the outcomes of a chat log.
     scope, period, lag, by
         Chats that count, length of a period, rule of the lagged controls, discrete covariates kept in cells.
