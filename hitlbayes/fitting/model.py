@@ -123,6 +123,7 @@ def build_model(
     cells: Cells, design: Design, structure: Structure, *, priors: Mapping[str, Prior] | None = None
 ) -> Model:
     """Lay out cells, columns and groups for the samplers, with the priors as numbers."""
+    refuse_constant(cells)
     gaussian = cells.family == "gaussian"
     mean = cells.mean()
     location, spread = (
@@ -141,17 +142,31 @@ def build_model(
 
 
 def outcome_scale(cells: Cells) -> float:
-    """SD of a Gaussian outcome's cell means.
+    """SD of a Gaussian outcome's cell means."""
+    return float(np.std(cells.mean()))
+
+
+def refuse_constant(cells: Cells) -> None:
+    """Refuse an outcome that never varies.
 
     Raises
     ------
     SpecError
-        Where the outcome never varies.
+        The outcome is the same in every observation: there is nothing to estimate.
     """
-    spread = float(np.std(cells.mean()))
-    if not spread > 0:
-        raise SpecError("the outcome is the same in every cell; there is nothing to estimate.")
-    return spread
+    if cells.family == "ordinal":
+        constant = np.count_nonzero(cells.stats.sum(axis=0)) < 2
+    elif cells.family == "bernoulli":
+        constant = cells.stats.sum() in (0.0, cells.n.sum())
+    elif cells.family == "count":
+        constant = len(cells.values) < 2
+    else:
+        constant = not np.std(cells.mean()) > 0
+    if constant:
+        raise SpecError(
+            f"the outcome is the same in all {int(cells.n.sum()):,} observations; there is nothing to estimate. "
+            f"Check that the right column was named."
+        )
 
 
 def _priors(cells, design: Design, structure, *, location: float, scale: float, priors) -> dict[str, Prior]:
@@ -369,7 +384,9 @@ def _focus(cells: Cells, structure: Structure, layout: Layout, row_order, slots:
         place[row_order] = np.arange(len(row_order))
     unit, n = structure.unit.codes[treated], cells.n[treated]
     by_unit = np.bincount(unit, n, layout.n_units)
-    pad = bucket(max(len(treated), 1)) - len(treated)
+    # Half the slots whatever the scope, so that scopes share programs; none where nothing is treated.
+    room = layout.n_shocks // 2 if len(treated) else 1
+    pad = (room if room >= len(treated) else bucket(len(treated))) - len(treated)
 
     def padded(a: np.ndarray) -> np.ndarray:
         return np.concatenate([a, np.zeros(pad, a.dtype)])

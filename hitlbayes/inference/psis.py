@@ -49,7 +49,8 @@ def fit_pareto(excess: np.ndarray) -> tuple[float, float]:
     theta = 1.0 / excess[-1] + (1.0 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (3.0 * quarter)
     k = np.mean(np.log1p(-theta[:, None] * excess), axis=1)
     profile = n * (np.log(-theta / k) - k - 1.0)
-    weight = 1.0 / np.sum(np.exp(profile[:, None] - profile[None, :]).T, axis=1)
+    weight = np.exp(profile - profile.max())
+    weight = weight / weight.sum()
     best = float(np.sum(theta * weight))
     shape = float(np.mean(np.log1p(-best * excess)))
     # A weak pull of the shape towards .5, as ten observations would (Vehtari et al., appendix C).

@@ -151,7 +151,7 @@ def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.A
 
 def log_jacobian(values: Callable[[jax.Array], dict[str, jax.Array]], z: jax.Array) -> jax.Array:
     """log |det d values / d z|, by differentiating the whole map."""
-    matrix = jax.jacfwd(lambda z: ravel_pytree(values(z))[0])(z)
+    matrix = jax.jacrev(lambda z: ravel_pytree(values(z))[0])(z)
     return jnp.linalg.slogdet(matrix)[1]
 
 
