@@ -29,7 +29,8 @@ class Check:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"checks passed: r_hat at most {self.r_hat:.3f}, ESS at least {min(self.ess_bulk, self.ess_tail):,.0f}"
+            ess = min(self.ess_bulk, self.ess_tail)
+            return f"checks passed: r_hat at most {self.r_hat:.3f}, ESS at least {ess:,.0f}"
         return "CHECKS FAILED: " + "; ".join(self.problems)
 
 

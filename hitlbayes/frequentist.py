@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hitlbayes.spec.columns import calendar_days
+
 
 @dataclass(frozen=True, slots=True)
 class Frequentist:
@@ -39,12 +41,14 @@ def two_way_fixed_effects(
     ----------
     means : DataFrame
         One row per unit and period: unit, period, exposure (0/1 treated now), the outcome, controls.
+        Periods finer than a day share the fixed effect of their day.
         Rows with a missing outcome or control do not enter; `n` says how many did.
     """
     import pyfixest
 
     columns = ["unit", "period", "exposure", outcome, *controls, *([weights] if weights else [])]
     frame = means[columns].dropna().rename(columns={outcome: "outcome"})
+    frame = frame.assign(period=calendar_days(frame["period"]))
     formula = " + ".join(["outcome ~ exposure", *controls]) + " | unit + period"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

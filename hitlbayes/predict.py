@@ -20,7 +20,7 @@ from hitlbayes.fitting.model import encode
 from hitlbayes.fitting.population import correlated, mean_response
 from hitlbayes.result import Fit
 from hitlbayes.spec.cells import refuse
-from hitlbayes.spec.columns import by_role, others
+from hitlbayes.spec.columns import by_role, calendar_days, others
 from hitlbayes.spec.predictor import columns_like, control_columns, needed_columns
 
 UNITS, SHOCKS, GROUPS = 0, 1, 2  # streams of random numbers
@@ -69,7 +69,8 @@ def predict(fit: Fit, newdata: pd.DataFrame, *, treatment: float | None = None) 
     eta += _units(fit, rows, treatment=treatment)
     groups = [g for g in dict.fromkeys(("period", *fit.spec["groups"])) if g in posterior.data_vars]
     for j, name in enumerate(groups):
-        eta += _levels(fit, rows[name], name=name, stream=GROUPS + j)
+        values = calendar_days(rows[name]) if name == "period" else rows[name]
+        eta += _levels(fit, values, name=name, stream=GROUPS + j)
     if "sd_shock" in posterior:
         pair = rows.groupby(["unit", "period"], sort=False, observed=True).ngroup().to_numpy()
         z = _normals(fit, SHOCKS, (*eta.shape[:2], int(pair.max(initial=-1)) + 1))
@@ -125,10 +126,13 @@ def _columns(fit: Fit, rows: pd.DataFrame, terms: list[str]) -> dict[str, np.nda
 
 def _mean_of(fit: Fit, rows: pd.DataFrame, before: np.ndarray, now: np.ndarray, *, key: str) -> np.ndarray:
     """Mean by unit or period: the fitted one where there is one, else over the new rows."""
-    known = pd.Series(before).groupby(fit.cells[key].to_numpy()).mean()
-    position = _position(fit, rows[key], name=key)
-    labels = encode(fit.cells[key], name=key).labels
-    fresh = pd.Series(now).groupby(rows[key].to_numpy()).transform("mean").to_numpy()
+    fitted, asked = fit.cells[key], rows[key]
+    if key == "period":
+        fitted, asked = calendar_days(fitted), calendar_days(asked)
+    known = pd.Series(before).groupby(fitted.to_numpy()).mean()
+    position = _position(fit, asked, name=key)
+    labels = encode(fitted, name=key).labels
+    fresh = pd.Series(now).groupby(asked.to_numpy()).transform("mean").to_numpy()
     return np.where(position >= 0, known.reindex(labels).to_numpy()[position], fresh)
 
 

@@ -16,6 +16,7 @@ from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import SpecError
 from hitlbayes.frequentist import Frequentist, two_way_fixed_effects
 from hitlbayes.spec.cells import category_values
+from hitlbayes.spec.columns import calendar_days
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,7 +133,7 @@ class Fit:
         attrs = {"units": self._link_units(), "period": self._word("period")}
         periods, treated = effects["period"].to_numpy(), (self.cells["exposure"] > 0).to_numpy()
         if treated.any() and periods.dtype.kind != "U":  # texts have no place between two others
-            first = periods[pd.factorize(self.cells["period"], sort=True)[0][treated].min()]
+            first = periods[pd.factorize(calendar_days(self.cells["period"]), sort=True)[0][treated].min()]
             attrs["start"] = pd.Timestamp(first).isoformat() if periods.dtype.kind == "M" else first.item()
         return effects.assign_attrs(attrs)
 

@@ -164,7 +164,7 @@ def refuse_constant(cells: Cells) -> None:
         constant = not np.std(cells.mean()) > 0
     if constant:
         raise SpecError(
-            f"the outcome is the same in all {int(cells.n.sum()):,} observations; there is nothing to estimate. "
+            f"the outcome is the same in all {int(cells.n.sum()):,} observations: nothing to estimate. "
             f"Check that the right column was named."
         )
 
@@ -405,7 +405,7 @@ def _focus(cells: Cells, structure: Structure, layout: Layout, row_order, slots:
 def _starts(
     cells: Cells, structure: Structure, layout: Layout, spread: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rough hyperparameters and outer parameters: a few tenths for scales, the data's shares for cutpoints."""
+    """Rough hyperparameters and outer parameters: tenths for scales, the data's shares for cutpoints."""
     psi = np.zeros(layout.n_hyper)
     psi[: layout.n_scales] = np.arcsinh(0.2 / BEND)
     outer = np.zeros(layout.n_outer)

@@ -8,7 +8,6 @@ the map carries. A handful of rounds is enough: the map need only be good, never
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +27,8 @@ from hitlbayes.inference.problem import Beliefs, Layout, Problem
 
 LARGEST_STEP = 4.0  # in the linear predictor; a logit moves across its whole range in two such steps
 ROUNDS = 4
+SETTLED = 0.02  # in the hyperparameters' coordinates, whose posterior spread is about one
 NEWTON_STEPS = 12
-
-
-class Found(NamedTuple):
-    """The anchor, and how it was found: rounds used, last change of the hyperparameters."""
-
-    anchor: Anchor
-    rounds: int
-    change: float
 
 
 @partial(jax.jit, static_argnames="layout")
@@ -69,18 +61,17 @@ def hyper_density(
     return jax.value_and_grad(value)(psi)
 
 
-def find_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Found:
+def find_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
     """The anchor at (nearly) the mode, with the hyperparameters' spread as its root."""
-    anchor, change = _settle(state, problem, beliefs, layout=layout), np.inf
-    rounds = 0
-    for rounds in range(1, ROUNDS + 1):
+    anchor = _settle(state, problem, beliefs, layout=layout)
+    for _ in range(ROUNDS):
         psi = _climb(anchor, problem, beliefs, layout=layout)
         change = float(np.max(np.abs(psi - np.asarray(anchor.psi)), initial=0.0))
         anchor = settle_at(anchor, psi, problem, beliefs, layout=layout)
-        if change < 0.02:
+        if change < SETTLED:
             break
     root = spread_root(anchor, problem, beliefs, layout=layout)
-    return Found(anchor._replace(root=jnp.asarray(root)), rounds, change)
+    return anchor._replace(root=jnp.asarray(root))
 
 
 def settle_at(

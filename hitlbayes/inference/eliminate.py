@@ -72,7 +72,7 @@ def lift(factor: jax.Array, e: jax.Array) -> jax.Array:
 def reduce_outer(
     kappa: jax.Array, ell: jax.Array, hyper: Hyper, units: Units, *, problem: Problem, layout: Layout
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What elimination takes away: curvature (m, m), slope (m,), and twice the value () of the outer system."""
+    """What elimination takes from the outer system: curvature (m, m), slope (m,), twice the value ()."""
     t = hyper.shock**2 * units.keep
     cross = jnp.stack(
         [by_unit(problem.basis[j] * units.keep * kappa.T, layout).T for j in range(layout.width)],

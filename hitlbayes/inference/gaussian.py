@@ -194,7 +194,7 @@ def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
 
 
 def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and Hessian of a log density by central differences of steps h (f,), all points in one batch."""
+    """Gradient and Hessian of a log density by central differences of steps h (f,), in one batch."""
     f = len(centre)
     pairs = [(i, j) for i in range(f) for j in range(i)]
     unit = np.diag(h)

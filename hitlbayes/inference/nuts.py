@@ -1,4 +1,4 @@
-"""No-U-Turn sampling by NumPyro: the fallback where a faster scheme says that it cannot be trusted, and the check.
+"""No-U-Turn sampling by NumPyro: the fallback where a faster scheme cannot be trusted, and the check.
 
 The same densities in the same coordinates: `sample_means_by_nuts` draws the hyperparameters of a Gaussian
 model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coordinates.
@@ -32,7 +32,7 @@ def sample_means_by_nuts(
     seed: int,
     progress: Progress = silent,
 ) -> tuple[SampledMeans, np.ndarray]:
-    """Draws of a Gaussian model with NUTS on its hyperparameters; also which draws diverged (chains, draws)."""
+    """Draws of a Gaussian model, NUTS on its hyperparameters; which draws diverged (chains, draws)."""
     data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
     progress("sampling the hyperparameters with NUTS", 0.1)
 

@@ -151,7 +151,7 @@ def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
 
 
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
-    """Log prior density of coordinates psi, constants left out; a held entry counts as standard normal noise."""
+    """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
     n, n_rho = layout.n_scales, len(BLOCKS[layout.block].correlations)
     scale = beliefs.bend * jnp.sinh(psi[:n])
     log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[:n])

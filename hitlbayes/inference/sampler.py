@@ -111,7 +111,7 @@ def sample(
     """
     problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
     progress("finding the mode", 0.0)
-    anchor = find_anchor(state, problem, beliefs, layout=layout).anchor
+    anchor = find_anchor(state, problem, beliefs, layout=layout)
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
     target = hmc.Target(anchor, problem, beliefs)

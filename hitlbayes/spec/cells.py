@@ -244,6 +244,7 @@ def _labels(frame: pd.DataFrame, outcome: str) -> tuple:
     seen = np.unique(number.astype(int))
     if len(seen) > 50:
         raise SchemaError(
-            f"{outcome!r} has {len(seen)} different values; an ordinal outcome has at most 50. Use family='gaussian'."
+            f"{outcome!r} has {len(seen)} different values; "
+            "an ordinal outcome has at most 50. Use family='gaussian'."
         )
     return tuple(int(v) for v in range(seen[0], seen[-1] + 1))

@@ -83,3 +83,10 @@ def others(
             "for example with frame.rename(columns=...)."
         )
     return [name for name in wanted if name not in columns]
+
+
+def calendar_days(period: pd.Series) -> pd.Series:
+    """Periods, or their days where stamps are finer than that: what shares a period effect."""
+    if not pd.api.types.is_datetime64_any_dtype(period):
+        return period
+    return period.dt.normalize()

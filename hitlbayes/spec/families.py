@@ -18,7 +18,7 @@ and the rest, ``sum_k n_k log(1 - exp(c_{k-1} - c_k))`` over inner categories, b
 
 The negative binomial has variance ``m + (x m)^2``, m = exp(eta), x the overdispersion; with t = x^2 m its
 row term is ``S eta - S log(1 + t) - n m log(1 + t) / t`` and what is left, ``sum_k M_k log(1 + k x^2)`` with
-M_k the number of values above k, belongs to the data set. At x = 0 it is the Poisson, without a limit to take.
+M_k the number of values above k, belongs to the data set. At x = 0 it is the Poisson, with no limit to take.
 Gaussian outcomes are not here: they are integrated in closed form (`hitlbayes.inference.marginal`).
 
 Only numpy and jax are imported, so that the module runs on a bare accelerator machine.

@@ -67,7 +67,7 @@ def half_normal(scale: float) -> Prior:
 
 
 def fixed(value: float) -> Prior:
-    """Hold a standard deviation at a value: 0 leaves the effect out, a very large one makes it a fixed effect."""
+    """Hold a standard deviation at a value: 0 leaves the effect out, a very large one fixes it."""
     return Prior("fixed", float(value))
 
 
@@ -116,7 +116,7 @@ def override(defaults: Mapping[str, Prior], priors: Mapping[str, Prior] | None) 
     for name, prior in (priors or {}).items():
         if not isinstance(prior, Prior):
             raise SpecError(
-                f"the prior of {name!r} is {prior!r}; expected one of hb.normal, hb.half_normal, hb.fixed, hb.lkj "
+                f"the prior of {name!r} is {prior!r}; expected hb.normal, hb.half_normal, hb.fixed, hb.lkj "
                 f"or hb.dirichlet, for example hb.half_normal(0.5)."
             )
         if name == "coef":
@@ -138,7 +138,8 @@ def override(defaults: Mapping[str, Prior], priors: Mapping[str, Prior] | None) 
 
 def _check_kind(name: str, default: Prior, given: Prior) -> None:
     """A standard deviation may be held; nothing else changes its kind."""
-    allowed = {default.kind} | ({"fixed", "half_normal"} if default.kind == "half_normal" and name != "sigma" else set())
+    holdable = default.kind in ("half_normal", "fixed") and name != "sigma"
+    allowed = {"fixed", "half_normal"} if holdable else {default.kind}
     if given.kind not in allowed:
         raise SpecError(f"the prior of {name!r} is {given}; expected one of: {', '.join(sorted(allowed))}.")
 

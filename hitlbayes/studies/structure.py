@@ -10,6 +10,7 @@ import pandas as pd
 from hitlbayes.errors import DesignError, SpecError
 from hitlbayes.fitting.model import Structure, crossed, encode
 from hitlbayes.spec.cells import SHOWN, Cells
+from hitlbayes.spec.columns import calendar_days
 
 PHASES = ("control, before", "control, after", "treated, before", "treated, after")
 ALL = ("all",)
@@ -23,10 +24,11 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool, groups: Sequence
     """Units, periods, further groups and treatment of a difference-in-differences.
 
     Where the keys hold `treated` and `post`, a unit's block is (level, drift), a treated unit's effect
-    added to its drift; where they hold `treatment` (staggered starts), it is (level, effect).
+    added to its drift; where they hold `treatment` (staggered starts), it is (level, effect). Periods
+    finer than a day share their day's effect (paper, Table A4); their shocks stay their own.
     """
     keys = cells.keys
-    unit, period = encode(keys["unit"], name="unit"), encode(keys["period"], name="period")
+    unit, period = encode(keys["unit"], name="unit"), encode(calendar_days(keys["period"]), name="period")
     if "treatment" in keys:
         exposure = keys["treatment"].to_numpy(float)
         ever = np.bincount(unit.codes, exposure, len(unit.labels)) > 0
@@ -44,7 +46,7 @@ def did_structure(cells: Cells, *, shock: bool, by_phase: bool, groups: Sequence
         np.column_stack([np.ones(len(keys)), second]),
         exposure,
         unit_class,
-        period.codes if shock else None,
+        encode(keys["period"], name="period").codes if shock else None,
         phase,
         PHASES if by_phase else ALL,
     )

@@ -31,7 +31,7 @@ def test_split_effects_have_the_effects_own_distribution():
         factor = np.asarray(BLOCKS["did"].factor(jnp.asarray(SCALE), jnp.asarray(RHO)))[1]
         block = rng.normal(size=(n, 2)) @ factor.T
         own = np.asarray(
-            split_effect(jnp.asarray(block), jnp.asarray(SCALE), jnp.asarray(RHO), jnp.asarray(rng.normal(size=n)))
+            split_effect(*map(jnp.asarray, (block, SCALE, RHO, rng.normal(size=n))))
         )
     assert own.std() == pytest.approx(SCALE[2], rel=SAMPLING)
     assert np.corrcoef(own, block[:, 0])[0, 1] == pytest.approx(RHO[1], abs=SAMPLING)
@@ -41,5 +41,6 @@ def test_split_effects_have_the_effects_own_distribution():
 def test_without_drift_the_whole_change_is_the_effect():
     block = np.random.default_rng(4).normal(size=(50, 2))
     with jax.enable_x64(True):
-        own = split_effect(jnp.asarray(block), jnp.array([0.5, 0.0, 0.3]), jnp.array([0.0, 0.2]), jnp.ones(50))
+        scale, rho = jnp.array([0.5, 0.0, 0.3]), jnp.array([0.0, 0.2])
+        own = split_effect(jnp.asarray(block), scale, rho, jnp.ones(50))
     np.testing.assert_allclose(own, block[:, 1], rtol=ROUND_OFF)

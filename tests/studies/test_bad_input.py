@@ -19,7 +19,8 @@ def frame() -> pd.DataFrame:
 
 
 def fit(data: pd.DataFrame, **changes):
-    arguments = {"outcome": "y", "family": "gaussian", "unit": "id", "time": "week", "treated": "arm", "post": "after"}
+    roles = {"unit": "id", "time": "week", "treated": "arm", "post": "after"}
+    arguments = {"outcome": "y", "family": "gaussian", **roles}
     return hb.fit_did(data, **(arguments | changes))
 
 
