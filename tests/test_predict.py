@@ -7,12 +7,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-import small_fits as fits
 
 import hitlbayes as hb
 from hitlbayes.errors import SchemaError, SpecError
 from hitlbayes.fitting.population import category_shares, correlated, mean_response
 from hitlbayes.studies.did import did_model
+
+from . import small_fits as fits
 
 EXACT = 1e-9  # two ways through the same draws differ by rounding alone
 LIMIT = 4.0  # standard errors of a mean of independent draws

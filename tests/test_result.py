@@ -8,10 +8,11 @@ from pathlib import Path
 import jax
 import pandas as pd
 import pytest
-import small_fits as fits
 
 import hitlbayes as hb
 from hitlbayes.errors import SpecError
+
+from . import small_fits as fits
 
 
 def test_period_effects_say_their_units_and_where_treatment_starts():

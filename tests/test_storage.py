@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import small_fits as fits
 import xarray as xr
 
 import hitlbayes as hb
 from hitlbayes.errors import SpecError, StorageError
+
+from . import small_fits as fits
 
 FITS = {"gaussian": fits.gaussian, "ordinal": fits.ordinal, "mixed": fits.mixed}
 
