@@ -76,15 +76,6 @@ class Model:
     centre: float
     scale: float
 
-    @property
-    def hyper_names(self) -> list[str]:
-        """Names of the hyperparameters, in the order of psi."""
-        return (
-            scale_names(self.cells, self.structure)
-            + correlation_names(self.structure)
-            + aux_names(self.cells, self.structure)
-        )
-
 
 def above(values: np.ndarray) -> np.ndarray:
     """How many values lie above 0, 1, ..., from their histogram (V, 2); padded with zeros."""
@@ -110,13 +101,6 @@ def scale_names(cells: Cells, structure: Structure) -> list[str]:
 def correlation_names(structure: Structure) -> list[str]:
     """Correlations of a structure's unit block."""
     return [f"rho_{name}" for name in BLOCKS[structure.block].correlations]
-
-
-def aux_names(cells: Cells, structure: Structure) -> list[str]:
-    """Residual SDs or the dispersion."""
-    if cells.family == "gaussian":
-        return [f"sigma[{label}]" for label in structure.phase_labels]
-    return []
 
 
 def build_model(

@@ -38,6 +38,7 @@ from hitlbayes.inference.problem import (
     cutpoint_logprior,
     cutpoints,
     hyper_logprior,
+    outer_prior,
     split_outer,
     unpack_hyper,
 )
@@ -112,16 +113,6 @@ def outer_design(problem: Problem, layout: Layout) -> jax.Array:
         for i, n in zip(problem.groups, layout.n_levels, strict=True)
     ]
     return jnp.concatenate(parts, axis=1)
-
-
-def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Prior location, scale and precision flag (m,) of the outer parameters; cutpoints count as flat here."""
-    dtype = beliefs.coef_loc.dtype
-    loc = jnp.concatenate([beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, dtype)])
-    levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
-    scale = jnp.concatenate([beliefs.coef_sd, *levels, jnp.ones(layout.n_cut, dtype)])
-    proper = jnp.concatenate([jnp.ones(layout.n_outer - layout.n_cut, dtype), jnp.zeros(layout.n_cut, dtype)])
-    return loc, scale, proper
 
 
 def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:

@@ -23,7 +23,15 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import Units, by_unit, lift, project, unit_system
-from hitlbayes.inference.problem import Array, Beliefs, Hyper, Layout, hyper_logprior, unpack_hyper
+from hitlbayes.inference.problem import (
+    Array,
+    Beliefs,
+    Hyper,
+    Layout,
+    hyper_logprior,
+    outer_prior,
+    unpack_hyper,
+)
 
 
 class Means(NamedTuple):
@@ -80,7 +88,7 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     P = layout.n_coef
     M = M.at[:P, :P].add(jnp.sum(inner[:, :P, :P], axis=0))
     g = g.at[:P].add(jnp.sum(inner[:, :P, P], axis=0))
-    loc, scale = outer_prior(hyper, beliefs, layout)
+    loc, scale, _ = outer_prior(hyper, beliefs, layout)
     low = jnp.linalg.cholesky(jnp.eye(layout.n_outer, dtype=M.dtype) + scale[:, None] * M * scale)
     target = scale * (g - M @ loc)
     half = jax.scipy.linalg.solve_triangular(low, target, lower=True)
@@ -95,15 +103,6 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
         + hyper_logprior(psi, layout, beliefs)
     )
     return Solved(value, low, loc, scale, target, units, ell, Q)
-
-
-def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array]:
-    """Prior location and scale (m,) of coefficients and crossed effects."""
-    loc = jnp.concatenate(
-        [beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, beliefs.coef_loc.dtype)]
-    )
-    levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
-    return loc, jnp.concatenate([beliefs.coef_sd, *levels])
 
 
 def _outer_system(

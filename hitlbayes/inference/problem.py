@@ -167,6 +167,16 @@ def _log_cosh(x: jax.Array) -> jax.Array:
     return jnp.logaddexp(x, -x) - jnp.log(2.0)
 
 
+def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Prior location, scale and precision flag (m,) of the outer parameters; cutpoints count as flat here."""
+    dtype = beliefs.coef_loc.dtype
+    loc = jnp.concatenate([beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, dtype)])
+    levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
+    scale = jnp.concatenate([beliefs.coef_sd, *levels, jnp.ones(layout.n_cut, dtype)])
+    proper = jnp.concatenate([jnp.ones(layout.n_outer - layout.n_cut, dtype), jnp.zeros(layout.n_cut, dtype)])
+    return loc, scale, proper
+
+
 def split_outer(outer: jax.Array, layout: Layout) -> tuple[jax.Array, tuple[jax.Array, ...], jax.Array]:
     """Coefficients (P,), the effects of each crossed group, and the free cutpoints (K-1,)."""
     levels, start = [], layout.n_coef

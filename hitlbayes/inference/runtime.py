@@ -7,7 +7,7 @@ only, and the cache directory is set for its duration where the user has set non
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,8 +65,3 @@ def in_threads(task: Callable[[int], T], count: int) -> list[T]:
 
 def silent(what: str, fraction: float) -> None:
     """Report no progress."""
-
-
-def blocks(total: int, size: int) -> Sequence[int]:
-    """Lengths of consecutive blocks of at most `size` that make up `total`."""
-    return [min(size, total - start) for start in range(0, total, size)]
