@@ -258,13 +258,13 @@ def _beliefs(
 def _put_groups(structure: Structure, slots: Slots, first: np.ndarray) -> tuple[np.ndarray, ...]:
     made = []
     for g, aligned in zip(structure.groups, slots.aligned, strict=True):
-        level = np.tile(np.arange(slots.slots), slots.n_units) if aligned else slots.put(g.codes[first])
+        level = np.indices((slots.slots, slots.n_units))[0] if aligned else slots.put(g.codes[first])
         made.append(level.astype(np.int32))
     return tuple(made)
 
 
 def _basis(structure: Structure, slots: Slots, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return columns(slots.put(structure.basis[first].astype(float))), _class(structure, slots)
+    return slots.put(structure.basis[first].astype(float)), _class(structure, slots)
 
 
 def _problem(
@@ -281,9 +281,9 @@ def _problem(
         basis, unit_class = _basis(structure, slots, first)
         groups = _put_groups(structure, slots, first)
         return Problem(
-            columns(slots.put(stats.astype(float))),
-            np.zeros(slots.size),
-            columns(slots.put(design.X)),
+            slots.put(stats.astype(float)),
+            np.zeros((slots.slots, slots.n_units)),
+            slots.put(design.X),
             groups,
             np.zeros(0, np.int32),
             basis,
@@ -292,8 +292,8 @@ def _problem(
             above(cells.values),
         )
     first = row_order[np.unique(shock[row_order], return_index=True)[1]]
-    basis = np.zeros((slots.size, structure.basis.shape[1]))
-    basis[shock[first]] = structure.basis[first]
+    basis = np.zeros((structure.basis.shape[1], slots.size))
+    basis[:, shock[first]] = structure.basis[first].T
     unit_class = _class(structure, slots)
     pad = bucket(len(row_order)) - len(row_order)
 
@@ -308,7 +308,7 @@ def _problem(
         columns(rows(design.X)),
         groups,
         last,
-        columns(basis),
+        basis.reshape(-1, slots.slots, slots.n_units),
         unit_class,
         categories,
         above(cells.values),
@@ -348,7 +348,7 @@ def _means(cells, design, structure, slots: Slots, shock, row_order, *, centre: 
     return Means(
         slots.put(total),
         slots.put(mean[:, -1]),
-        columns(slots.put(mean[:, :-1])),
+        slots.put(mean[:, :-1]),
         _put_groups(structure, slots, first),
         basis,
         unit_class,

@@ -121,7 +121,7 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         jnp.asarray(model.start),
         jnp.asarray(model.outer),
         jnp.zeros((layout.n_units, layout.width)),
-        jnp.zeros(layout.n_shocks),
+        jnp.zeros((layout.slots, layout.n_units)),
     )
     sampled = sample(
         state,

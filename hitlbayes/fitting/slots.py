@@ -1,4 +1,4 @@
-"""Where each shock goes: units in rows, slots in columns, so that a sum over a unit is a sum over an axis."""
+"""Where each shock goes: slots in rows, units in columns, so that a sum over a unit is a sum over an axis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Slots:
     """A slot layout.
 
     n_units, slots : its shape, padded units included
-    position : (D',) flat slot of each occupied shock, in the order of the shocks
+    position : (D',) place in the flat grid of each occupied shock, in the order of the shocks
     aligned : for each crossed group, whether the slot is its level
     """
 
@@ -30,10 +30,10 @@ class Slots:
         return self.n_units * self.slots
 
     def put(self, values: np.ndarray, *, empty: float = 0.0) -> np.ndarray:
-        """Values by shock (D', ...) in their slots (size, ...)."""
-        made = np.full((self.size, *values.shape[1:]), empty, values.dtype)
-        made[self.position] = values
-        return made
+        """Values by shock (D', ...) on the grid: (..., slots, n_units)."""
+        made = np.full((*values.shape[1:], self.size), empty, values.dtype)
+        made[..., self.position] = values.T
+        return made.reshape(*values.shape[1:], self.slots, self.n_units)
 
 
 def bucket(n: int) -> int:
@@ -58,11 +58,11 @@ def make_slots(
         once = len(np.unique(unit.astype(np.int64) * size + group)) == len(unit)
         if may_align and once and padded * size <= ALIGN_WASTE * len(unit) + 4096:
             aligned[k] = True
-            return Slots(padded, size, unit.astype(np.int64) * size + group, tuple(aligned))
+            return Slots(padded, size, group.astype(np.int64) * padded + unit, tuple(aligned))
     order = np.argsort(unit, kind="stable")
     count = np.bincount(unit, minlength=n_units)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
     rank = np.empty(len(unit), np.int64)
     rank[order] = np.arange(len(unit)) - start[unit[order]]
     slots = bucket(int(count.max(initial=1)))
-    return Slots(padded, slots, unit.astype(np.int64) * slots + rank, tuple(aligned))
+    return Slots(padded, slots, rank * padded + unit, tuple(aligned))

@@ -66,7 +66,7 @@ def effects_on_treated(
 ) -> tuple[jax.Array, jax.Array]:
     """Average and unit effects (`Drawn.average`, `Drawn.unit`) at linear predictor eta (R,)."""
     cut = cutpoints(split_outer(outer, layout)[2])
-    after = eta[focus.rows]
+    after = eta.reshape(-1)[focus.rows]
     before = after - own[focus.unit]
     if layout.family == "ordinal":
         change = jax.nn.sigmoid(after[:, None] - cut) - jax.nn.sigmoid(before[:, None] - cut)

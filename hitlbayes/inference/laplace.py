@@ -46,7 +46,7 @@ from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
 
 
 class State(NamedTuple):
-    """A point of the model: psi (k,), outer (m,), unit (N, q), shock (D,)."""
+    """A point of the model: psi (k,), outer (m,), unit (N, q), shock (T, N)."""
 
     psi: jax.Array
     outer: jax.Array
@@ -62,7 +62,7 @@ class Anchor(NamedTuple):
     outside : (R,) the linear predictor's part from the outer parameters there
     curvature, pseudo : (R,) of each row; pseudo is its slope as if unit and shock were zero
     cross : (K-1, R) cross-curvature with the cutpoints
-    Q : (D,) curvature by shock
+    Q : (T, N) curvature by shock
     M, g : (m, m), (m,) of the outer parameters, units and shocks eliminated
     """
 
@@ -84,7 +84,7 @@ def outer_predictor(outer: jax.Array, problem: Problem, layout: Layout) -> jax.A
     coef, levels, _ = split_outer(outer, layout)
     eta = problem.offset + sum(problem.X[p] * coef[p] for p in range(layout.n_coef))
     for effect, index, aligned in zip(levels, problem.groups, layout.aligned, strict=True):
-        eta = eta + (jnp.tile(effect, layout.n_units) if aligned else effect[index])
+        eta = eta + (effect[:, None] if aligned else effect[index])
     return eta
 
 
@@ -94,25 +94,26 @@ def inner_predictor(unit: jax.Array, shock: jax.Array, problem: Problem, layout:
 
 
 def spread(by_shock: jax.Array, problem: Problem) -> jax.Array:
-    """Values by shock (D,) to rows (R,); an empty `problem.shock` says that rows are the shocks."""
-    return by_shock[problem.shock] if problem.shock.shape[0] else by_shock
+    """Values by shock (T, N) to rows (R,); an empty `problem.shock` says that rows are the shocks."""
+    return by_shock.reshape(-1)[problem.shock] if problem.shock.shape[0] else by_shock
 
 
 def gather(by_row: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
-    """Sum over the rows of each shock: (R, ...) to (D, ...)."""
+    """Sum over the rows of each shock: (..., R) to (..., T, N)."""
     if not problem.shock.shape[0]:
         return by_row
-    return jax.ops.segment_sum(by_row, problem.shock, layout.n_shocks, indices_are_sorted=True)
+    summed = jax.ops.segment_sum(by_row.T, problem.shock, layout.n_shocks, indices_are_sorted=True)
+    return summed.T.reshape(*by_row.shape[:-1], layout.slots, layout.n_units)
 
 
 def outer_design(problem: Problem, layout: Layout) -> jax.Array:
-    """Covariates and the indicators of the crossed groups' levels, side by side (R, m - (K-1))."""
-    parts = [problem.X.T]
+    """Covariates and the indicators of the crossed groups' levels (m - (K-1), R)."""
+    parts = [problem.X]
     parts += [
-        jax.nn.one_hot(i, n, dtype=problem.X.dtype)
+        jax.nn.one_hot(i, n, axis=0, dtype=problem.X.dtype)
         for i, n in zip(problem.groups, layout.n_levels, strict=True)
     ]
-    return jnp.concatenate(parts, axis=1)
+    return jnp.concatenate(parts)
 
 
 def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
@@ -126,15 +127,16 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     pseudo = slope + curvature * inside
     bend = jax.jacobian(cutpoints)(free_cut)
     X = outer_design(problem, layout)
-    kappa = jnp.concatenate([curvature[:, None] * X, -cross.T @ bend], axis=1)
+    kappa = jnp.concatenate([curvature * X, -jnp.tensordot(bend.T, cross, 1)])
     to_cut = jax.grad(row_loglik, argnums=3)(layout.family, outside + inside, problem.stats, cut, hyper.over)
     curved, pull = _cutpoint_system(
         free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout
     )
-    corner = bend.T @ (jnp.sum(cross, axis=1)[:, None] * bend) + curved
-    side = X.T @ kappa
-    M = jnp.concatenate([side, jnp.concatenate([side[:, X.shape[1] :].T, corner], axis=1)], axis=0)
-    g = jnp.concatenate([X.T @ pseudo, pull - bend.T @ (cross @ inside)])
+    X, crossing = X.reshape(len(X), pseudo.size), cross.reshape(layout.n_cut, pseudo.size)
+    corner = bend.T @ (jnp.sum(crossing, axis=1)[:, None] * bend) + curved
+    side = X @ kappa.reshape(len(kappa), pseudo.size).T
+    M = jnp.concatenate([side, jnp.concatenate([side[:, len(X) :].T, corner], axis=1)], axis=0)
+    g = jnp.concatenate([X @ pseudo.reshape(-1), pull - bend.T @ (crossing @ inside.reshape(-1))])
     Q = gather(curvature, problem, layout)
     units = unit_system(hyper, Q, problem, layout)
     less_M, less_g, _ = reduce_outer(
@@ -192,16 +194,16 @@ def place(
         layout,
     )
     units = unit_system(hyper, anchor.Q, problem, layout)
-    lin = project(units.factor, by_unit(problem.basis * (units.keep * ell), layout).T)
+    lin = project(units.factor, by_unit(problem.basis * (units.keep * ell)).T)
     standard = linear.solve_upper(
         units.low, linear.solve_lower(units.low, lin) + z_unit.reshape(layout.n_units, layout.width)
     )
     unit = lift(units.factor, standard)
     log_unit = -0.5 * jnp.sum(standard**2) - linear.log_determinant(units.low)
     if not layout.has_shock:
-        return State(psi, outer, unit, jnp.zeros(layout.n_shocks, z.dtype)), log_outer + log_unit
+        return State(psi, outer, unit, jnp.zeros(units.keep.shape, z.dtype)), log_outer + log_unit
     rest = ell - anchor.Q * at_shock(unit, problem, layout)
-    shock = hyper.shock * units.keep * rest + jnp.sqrt(units.keep) * z_shock
+    shock = hyper.shock * units.keep * rest + jnp.sqrt(units.keep) * z_shock.reshape(units.keep.shape)
     log_shock = -0.5 * jnp.sum(shock**2) + 0.5 * jnp.sum(jnp.log(units.keep))
     return State(psi, outer, unit, hyper.shock * shock), log_outer + log_unit + log_shock
 

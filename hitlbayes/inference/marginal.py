@@ -35,14 +35,14 @@ from hitlbayes.inference.problem import (
 
 
 class Means(NamedTuple):
-    """Gaussian data, one row per unit-period (slot layout, D = N * slots).
+    """Gaussian data, one row per unit-period on the grid of slots and units (T, N).
 
-    n : (D,) chats, or the precision weight; zero in empty slots
-    y : (D,) mean outcome
-    X : (P, D) mean covariates
-    groups : one (D,) index per crossed group
-    basis : (q, D); unit_class : (N,)
-    phase : (D,) which residual SD applies
+    n : (T, N) chats, or the precision weight; zero in empty slots
+    y : (T, N) mean outcome
+    X : (P, T, N) mean covariates
+    groups : one (T, N) index per crossed group
+    basis : (q, T, N); unit_class : (N,)
+    phase : (T, N) which residual SD applies
     within : (G, P + 1, P + 1) scatter of (X, y) within unit-periods, by residual SD
     counts : (G,) observations behind each residual SD (chats, or rows where n is a precision)
     """
@@ -63,7 +63,7 @@ class Solved(NamedTuple):
 
     value : () log posterior density of psi
     low, loc, scale, target : the outer system, o = loc + scale * (low'^-1)(low^-1 target + z)
-    units, ell, Q : the units' factors, pseudo-slopes (D,) and curvatures (D,)
+    units, ell, Q : the units' factors, pseudo-slopes and curvatures (T, N)
     """
 
     value: jax.Array
@@ -115,13 +115,13 @@ def _outer_system(
     """
     w = Q * units.keep
     weighted = data.basis * w
-    cross = [by_unit(weighted[:, None] * data.X, layout).transpose(2, 0, 1)]
+    cross = [by_unit(weighted[:, None] * data.X).transpose(2, 0, 1)]
     cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
     cross = jnp.concatenate(cross, axis=2)
     half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(
         layout.n_units * layout.width, -1
     )
-    lin = by_unit(data.basis * (units.keep * ell), layout).T
+    lin = by_unit(data.basis * (units.keep * ell)).T
     own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
     M = _direct(w, data, layout) - half.T @ half
     g = _onto_outer(units.keep * ell, data, layout) - half.T @ own
@@ -129,23 +129,23 @@ def _outer_system(
 
 
 def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
-    """Sum of values (q, D) over each unit and level of group k: (N, q, levels)."""
+    """Sum of values (q, T, N) over each unit and level of group k: (N, q, levels)."""
     size, q = layout.n_levels[k], layout.width
     if layout.aligned[k]:
-        return values.reshape(q, layout.n_units, size).swapaxes(0, 1)
-    unit = jnp.repeat(jnp.arange(layout.n_units), layout.slots)
-    flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, unit * size + data.groups[k]].add(values)
+        return values.transpose(2, 0, 1)
+    place = (jnp.arange(layout.n_units) * size + data.groups[k]).reshape(-1)
+    flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, place].add(values.reshape(q, -1))
     return flat.reshape(q, layout.n_units, size).swapaxes(0, 1)
 
 
 def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
-    """Transpose of the outer design times v: (D,) to (m,)."""
-    parts = [data.X @ v]
+    """Transpose of the outer design times v: (T, N) to (m,)."""
+    parts = [data.X.reshape(layout.n_coef, v.size) @ v.reshape(-1)]
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         parts.append(
-            jnp.sum(v.reshape(layout.n_units, size), axis=0)
+            jnp.sum(v, axis=1)
             if aligned
-            else jax.ops.segment_sum(v, index, size)
+            else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
         )
     return jnp.concatenate(parts)
 
@@ -173,7 +173,8 @@ def _level_products(w, data: Means, k: int, j: int, size: int, other: int, layou
     if k == j:
         start = layout.n_coef + sum(layout.n_levels[:k])
         return jnp.diag(_onto_outer(w, data, layout)[start : start + size])
-    flat = jax.ops.segment_sum(w, data.groups[k] * other + data.groups[j], size * other)
+    pair = (data.groups[k] * other + data.groups[j]).reshape(-1)
+    flat = jax.ops.segment_sum(w.reshape(-1), pair, size * other)
     return flat.reshape(size, other)
 
 
@@ -206,7 +207,7 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
         )
         outer, mean = (solved.loc + solved.scale * back[:, j] for j in range(2))
         ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
-        lin = by_unit(data.basis * (solved.units.keep * ell), layout).T
+        lin = by_unit(data.basis * (solved.units.keep * ell)).T
         e = linear.solve_lower(solved.units.low, project(solved.units.factor, lin))
         e = linear.solve_upper(solved.units.low, e + jax.random.normal(k_unit, e.shape, e.dtype))
         return Effects(outer, mean, lift(solved.units.factor, e))
@@ -215,10 +216,10 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
 
 
 def outer_mean(outer: jax.Array, data: Means, layout: Layout) -> jax.Array:
-    """Part of the mean that outer parameters make (D,)."""
-    mean, start = outer[: layout.n_coef] @ data.X, layout.n_coef
+    """Part of the mean that outer parameters make (T, N)."""
+    mean, start = jnp.tensordot(outer[: layout.n_coef], data.X, 1), layout.n_coef
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         effect = outer[start : start + size]
-        mean = mean + (jnp.tile(effect, layout.n_units) if aligned else effect[index])
+        mean = mean + (effect[:, None] if aligned else effect[index])
         start += size
     return mean

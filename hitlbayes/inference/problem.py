@@ -7,11 +7,12 @@ The linear predictor of row r, with unit i = unit[r], is
 u_i the unit's block of effects on the basis a_r (`hitlbayes.inference.blocks`), m_k crossed groups
 (periods, ...), delta the unit-period shock. Rows of one shock belong to one unit and share a_r.
 
-Shocks are laid out in slots: D = N * slots, those of unit i at i * slots ... (i + 1) * slots - 1, padded
-with shocks that no data touch. Sums over a unit are then sums over an axis, on any device. Where the
-slot is the level of a crossed group (one shock per unit and period), the group is *aligned*.
-Every array is an argument of the compiled programs, never a constant inside them, and holds rows along
-its last axis, so that loops over rows are the inner ones.
+Shocks are laid out on a grid of T slots by N units, padded with shocks that no data touch. Sums over a unit
+are then sums over an axis, on any device. Where the slot is the level of a crossed group (one shock per unit
+and period), the group is *aligned*. Where every row is its own shock, rows lie on the same grid: below, R
+stands for (T, N) there, and for a flat axis where several rows share a shock.
+Every array is an argument of the compiled programs, never a constant inside them. Units lie along the last axis,
+so that inner loops are long and never divide an index.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Problem(NamedTuple):
     offset : (R,) known part of the linear predictor
     X : (P, R) covariates
     groups : one (R,) index per crossed group
-    shock : (R,) index of the row's shock, increasing; empty where the rows are the shocks
-    basis : (q, D) the unit's basis at each shock
+    shock : (R,) index of the row's shock in the flat grid, increasing; empty where the rows are the shocks
+    basis : (q, T, N) the unit's basis at each shock
     unit_class : (N,) which factor of the block applies (treated or control)
     categories : (K,) total count of each category, ordinal only
     above : (V,) how many values lie above 0, 1, ..., count only

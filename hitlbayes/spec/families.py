@@ -57,7 +57,7 @@ def row_loglik(
     Parameters
     ----------
     family : one of `FAMILIES` but gaussian
-    eta : (R,) linear predictor
+    eta : (R,) linear predictor; R may stand for several axes
     stats : (2, R) n and successes or total; ordinal (2(K-1), R): n_j + n_{j+1}, then n_{j+1}
     cut : (K-1,) increasing cutpoints, ordinal only (else an empty array)
     over : () overdispersion x, count only
@@ -94,10 +94,10 @@ def dataset_loglik(
 
 def row_terms(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array) -> Terms:
     """Slope, curvature and cross-curvature of every row's term at eta (shapes in `Terms`)."""
-    none = jnp.zeros((0, eta.shape[0]), eta.dtype)
+    none = jnp.zeros((0, *eta.shape), eta.dtype)
     if family == "ordinal":
         both, upper = jnp.split(stats, 2)
-        above = jax.nn.sigmoid(eta - cut[:, None])
+        above = jax.nn.sigmoid(eta - over_rows(cut, eta))
         weight = both * above * (1 - above)
         return Terms(jnp.sum(upper - both * above, axis=0), jnp.sum(weight, axis=0), weight)
     n, total = stats[0], stats[1]
@@ -147,20 +147,25 @@ def log1mexp(gap: jax.Array) -> jax.Array:
     return jnp.where(small, jnp.log(-jnp.expm1(-gap)), jnp.log1p(-jnp.exp(-safe)))
 
 
+def over_rows(cut: jax.Array, eta: jax.Array) -> jax.Array:
+    """Cutpoints (K-1,) with axes of length one for those of eta."""
+    return cut.reshape(-1, *(1,) * eta.ndim)
+
+
 @jax.custom_vjp
 def _ordinal(eta: jax.Array, cut: jax.Array, stats: jax.Array) -> jax.Array:
     both, upper = jnp.split(stats, 2)
-    odds = jnp.exp(jnp.clip(eta, -80, 80)) * jax.lax.optimization_barrier(jnp.exp(-cut))[:, None]
-    return jnp.sum(upper * eta - both * jnp.log(1.0 + odds)) - jnp.sum(upper, axis=1) @ cut
+    odds = jnp.exp(jnp.clip(eta, -80, 80)) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
+    return jnp.sum(upper * eta - both * jnp.log(1.0 + odds)) - upper.reshape(len(cut), -1).sum(axis=1) @ cut
 
 
 def _ordinal_forward(eta, cut, stats):
     # The gradient needs one exponential a row and no logarithm; where only the gradient is asked for,
     # the compiler drops the value and its logarithms altogether.
     both, upper = jnp.split(stats, 2)
-    odds = jnp.exp(jnp.clip(eta, -80, 80)) * jax.lax.optimization_barrier(jnp.exp(-cut))[:, None]
+    odds = jnp.exp(jnp.clip(eta, -80, 80)) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
     slope = upper - both * (1.0 - 1.0 / (1.0 + odds))
-    return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=0), jnp.sum(slope, axis=1), stats)
+    return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=0), slope.reshape(len(cut), -1).sum(axis=1), stats)
 
 
 def _ordinal_backward(saved, g):

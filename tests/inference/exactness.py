@@ -121,11 +121,12 @@ def foretold_change(scales: dict[str, jax.Array], treated: np.ndarray) -> jax.Ar
 
 
 def slots_with_chats(problem: Problem) -> np.ndarray:
-    """Which of the engine's shocks data touch; the others pad its layout."""
+    """Which of the engine's shocks (units, slots) data touch; the others pad its layout."""
     rows = np.any(np.asarray(problem.stats) != 0, axis=0)
     if not len(problem.shock):
-        return rows
-    return np.isin(np.arange(problem.basis.shape[1]), np.asarray(problem.shock)[rows])
+        return rows.T
+    places = np.arange(problem.basis[0].size).reshape(problem.basis.shape[1:])
+    return np.isin(places, np.asarray(problem.shock)[rows]).T
 
 
 def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.Array]:
@@ -135,13 +136,13 @@ def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.A
     coef, (period,), free = split_outer(state.outer, layout)
     level, change = state.unit.T
     held = np.isfinite(np.asarray(beliefs.fixed))
-    unseen = state.shock[~seen] / unpack_hyper(state.psi, layout, beliefs).shock
+    unseen = state.shock.T[~seen] / unpack_hyper(state.psi, layout, beliefs).shock
     values = scales | {
         "coef": pymc_coefs(coef, model),
         "level": level,
         "own_change": change - foretold_change(scales, model.structure.unit_class) * level,
         "period_effect": period,
-        "shock": state.shock[seen],
+        "shock": state.shock.T[seen],
         NOISE: jnp.concatenate([unseen, state.psi[held]]),
     }
     if layout.n_cut:
