@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes import report as report
     from hitlbayes import studies as studies
     from hitlbayes import twin as twin
+    from hitlbayes.bridge import sample as sample
     from hitlbayes.chatlog import Chats as Chats
     from hitlbayes.chatlog import Panel as Panel
     from hitlbayes.chatlog import panel as panel
@@ -49,6 +50,7 @@ _PUBLIC = {
     "fixed": "spec.priors",
     "lkj": "spec.priors",
     "dirichlet": "spec.priors",
+    "sample": "bridge",
     "show_versions": "versions",
 }
 _MODULES = ("published", "errors", "chatlog", "twin", "studies", "report")
