@@ -252,6 +252,8 @@ def _beliefs(
         concentration,
         fixed,
         np.full(layout.n_scales, BEND),
+        np.zeros(len(BLOCKS[structure.block].correlations)),
+        np.zeros(len(BLOCKS[structure.block].correlations)),
     )
 
 

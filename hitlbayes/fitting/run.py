@@ -23,6 +23,7 @@ from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.gaussian import sample_means
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.nuts import sample_means_by_nuts
+from hitlbayes.inference.problem import Beliefs, natural
 from hitlbayes.inference.psis import TRUSTED_K
 from hitlbayes.inference.runtime import Progress, session, silent
 from hitlbayes.inference.sampler import sample
@@ -96,7 +97,7 @@ def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress:
         sampled, diverging = sample_means_by_nuts(
             sampled.psi.mean(axis=0),
             model.data,
-            model.beliefs._replace(bend=sampled.bend),
+            sampled.beliefs,
             layout=model.layout,
             draws=draws,
             chains=chains,
@@ -108,7 +109,7 @@ def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress:
         return np.asarray(a).reshape(chains, draws, *np.shape(a)[1:])
 
     drawn = map(shaped, (sampled.psi, sampled.outer, sampled.unit, sampled.own))
-    posterior = _posterior(model, *drawn, bend=sampled.bend)
+    posterior = _posterior(model, *drawn, beliefs=sampled.beliefs)
     stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
     exact = shaped(sampled.outer_mean)[..., : model.layout.n_coef] * model.scale / model.design.scale
     stats["coef_mean"] = (("chain", "draw", "term"), exact)
@@ -135,8 +136,7 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         progress=progress,
     )
     r = jax.tree.map(np.asarray, sampled.record)
-    bend = np.asarray(sampled.beliefs.bend)
-    posterior = _posterior(model, r.psi, r.outer, r.unit, r.drawn.own, bend=bend)
+    posterior = _posterior(model, r.psi, r.outer, r.unit, r.drawn.own, beliefs=sampled.beliefs)
     n = len(model.structure.unit.labels)
     effects = xr.Dataset()
     if model.structure.exposure.any():
@@ -156,7 +156,7 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
 
 
 def _posterior(
-    model: Model, psi: np.ndarray, outer: np.ndarray, unit: np.ndarray, own: np.ndarray, *, bend: np.ndarray
+    model: Model, psi: np.ndarray, outer: np.ndarray, unit: np.ndarray, own: np.ndarray, *, beliefs: Beliefs
 ) -> xr.Dataset:
     """Draws (chain, draw, ...) of every parameter on the scale of the data, under its name."""
     layout, structure, design = model.layout, model.structure, model.design
@@ -168,7 +168,7 @@ def _posterior(
     if "intercept" in design.names:
         coef[..., design.names.index("intercept")] += model.centre - shift * scale
     data["coef"] = (("chain", "draw", "term"), coef)
-    data |= _hyper(model, psi, bend=bend)
+    data |= _hyper(model, psi, beliefs)
     start = layout.n_coef
     for group, size in zip(structure.groups, layout.n_levels, strict=True):
         data[group.name] = (
@@ -194,20 +194,18 @@ def _posterior(
     return xr.Dataset(data, coords=coords)
 
 
-def _hyper(model: Model, psi: np.ndarray, *, bend: np.ndarray) -> dict[str, Any]:
+def _hyper(model: Model, psi: np.ndarray, beliefs: Beliefs) -> dict[str, Any]:
     """Scales without their sign, correlations with it, and residual SDs."""
-    layout, structure, beliefs, dims = model.layout, model.structure, model.beliefs, ("chain", "draw")
-    n, block = layout.n_scales, BLOCKS[layout.block]
-    held = ~np.isnan(beliefs.fixed)
-    scale = np.where(held[:n], np.nan_to_num(beliefs.fixed[:n]), bend * np.sinh(psi[..., :n]))
-    rest = np.where(held[n:], np.nan_to_num(beliefs.fixed[n:]), psi[..., n:])
+    layout, structure, dims = model.layout, model.structure, ("chain", "draw")
+    block, beliefs = BLOCKS[layout.block], Beliefs(*map(np.asarray, beliefs))
+    scale, atanh, log_sigma, _ = natural(psi, layout, beliefs, xp=np)
     names = scale_names(model.cells, structure)
     data: dict[str, Any] = {name: (dims, np.abs(scale[..., j]) * model.scale) for j, name in enumerate(names)}
     for j, (name, partner) in enumerate(zip(correlation_names(structure), block.correlations, strict=True)):
         sign = np.sign(scale[..., 0] * scale[..., block.scales.index(partner)])
-        data[name] = (dims, np.tanh(rest[..., j]) * np.where(sign == 0, 1.0, sign))
+        data[name] = (dims, np.tanh(atanh[..., j]) * np.where(sign == 0, 1.0, sign))
     if layout.n_aux:
-        data["sigma"] = ((*dims, "phase"), np.exp(rest[..., -layout.n_aux :]) * model.scale)
+        data["sigma"] = ((*dims, "phase"), np.exp(log_sigma) * model.scale)
     return data
 
 

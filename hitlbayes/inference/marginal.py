@@ -143,9 +143,7 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
     parts = [data.X.reshape(layout.n_coef, v.size) @ v.reshape(-1)]
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         parts.append(
-            jnp.sum(v, axis=1)
-            if aligned
-            else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
+            jnp.sum(v, axis=1) if aligned else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
         )
     return jnp.concatenate(parts)
 

@@ -44,7 +44,7 @@ def sample_means_by_nuts(
     )
     flat = points.reshape(-1, points.shape[-1])
     effects = conditional_effects(flat, data, beliefs, layout=layout, seed=seed)
-    return SampledMeans(flat, *effects, np.asarray(beliefs.bend), float("nan"), float("nan")), diverging
+    return SampledMeans(flat, *effects, beliefs, float("nan"), float("nan")), diverging
 
 
 def sample_latent_by_nuts(

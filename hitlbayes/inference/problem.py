@@ -11,14 +11,14 @@ Shocks are laid out on a grid of T slots by N units, padded with shocks that no 
 are then sums over an axis, on any device. Where the slot is the level of a crossed group (one shock per unit
 and period), the group is *aligned*. Where every row is its own shock, rows lie on the same grid: below, R
 stands for (T, N) there, and for a flat axis where several rows share a shock.
-Every array is an argument of the compiled programs, never a constant inside them. Units lie along the last axis,
-so that inner loops are long and never divide an index.
+Every array is an argument of the compiled programs, never a constant inside them. Units lie along the last
+axis, so that inner loops are long and never divide an index.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,8 @@ class Beliefs(NamedTuple):
     fixed : (k,) value at which a hyperparameter is held; NaN where it is free
     bend : (k_scales,) w in scale = w sinh(x), x the sampler's coordinate: straight well below w, where a
         scale may be zero, and logarithmic well above, where its posterior is skewed
+    slope, sharpness : (k_correlations,) where the data put correlation times scale, and one over its
+        variance: they make the coordinates of the correlations (`natural`)
     """
 
     coef_loc: Array
@@ -75,6 +77,8 @@ class Beliefs(NamedTuple):
     concentration: Array
     fixed: Array
     bend: Array
+    slope: Array
+    sharpness: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +138,63 @@ class Hyper(NamedTuple):
     log_sigma: jax.Array
 
 
-def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
-    """Hyperparameters at coordinates psi (k,)."""
+class Natural(NamedTuple):
+    """Coordinates undone: signed scales, correlations as atanh, log residual SDs; precision of each atanh."""
+
+    scale: Array
+    atanh: Array
+    log_sigma: Array
+    precision: Array
+
+
+def natural(psi: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> Natural:
+    """Hyperparameters at coordinates psi (..., k); `xp` is numpy or jax.numpy.
+
+    A scale is w sinh(x). What the data know of a correlation rho is how large rho times its scale s is: much
+    about rho where s is large, nothing where s is zero. So the coordinate of y = atanh(rho) is standardised
+    by what prior and data together say of y at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v,
+    a the `slope`, v the `sharpness`; the funnel between s and rho is gone, and nothing happens at s = 0.
+    """
     n, block = layout.n_scales, BLOCKS[layout.block]
-    free = jnp.isnan(beliefs.fixed)
-    scale = jnp.where(free[:n], beliefs.bend * jnp.sinh(psi[:n]), beliefs.fixed[:n])
-    rest = jnp.where(free[n:], psi[n:], beliefs.fixed[n:])
-    a, b = len(block.scales), len(block.scales) + len(layout.n_levels)
+    c = len(block.correlations)
+    free = xp.isnan(beliefs.fixed)
+    scale = xp.where(free[:n], beliefs.bend * xp.sinh(psi[..., :n]), beliefs.fixed[:n])
+    rest = xp.where(free[n:], psi[..., n:], beliefs.fixed[n:])
+    pull, precision = pull_of(scale, layout, beliefs, xp=xp)
+    held = xp.arctanh(xp.where(free[n : n + c], 0.0, rest[..., :c]))
+    atanh = xp.where(free[n : n + c], (pull + xp.sqrt(precision) * rest[..., :c]) / precision, held)
+    return Natural(scale, atanh, rest[..., c:], precision)
+
+
+def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> tuple[Array, Array]:
+    """Precision times mean, and precision, of each correlation's atanh at signed scales (..., k_scales)."""
+    block = BLOCKS[layout.block]
+    s = scale[..., [block.scales.index(name) for name in block.correlations]]
+    level = scale[..., :1]
+    # The sign of the level's scale, smoothly: turning it turns every correlation with the level.
+    side = level / xp.sqrt(level**2 + beliefs.bend[:1] ** 2)
+    return s * side * beliefs.slope * beliefs.sharpness, 2.0 * beliefs.lkj + s**2 * beliefs.sharpness
+
+
+def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
+    """Hyperparameters at coordinates psi (k,), by role."""
+    scale, atanh, log_sigma, _ = natural(psi, layout, beliefs)
+    a, b = len(BLOCKS[layout.block].scales), len(BLOCKS[layout.block].scales) + len(layout.n_levels)
     none = jnp.zeros((), psi.dtype)
     shock = scale[b] if layout.has_shock else none
-    over = scale[n - 1] if layout.family == "count" else none
-    c = len(block.correlations)
+    over = scale[layout.n_scales - 1] if layout.family == "count" else none
     # Kept apart, or the compiler computes sinh and tanh anew for every row.
-    return jax.lax.optimization_barrier(
-        Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(rest[:c]), rest[c:])
-    )
+    return jax.lax.optimization_barrier(Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(atanh), log_sigma))
 
 
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
     """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
     n, n_rho = layout.n_scales, len(BLOCKS[layout.block].correlations)
+    _, atanh, _, precision = natural(psi, layout, beliefs)
     scale = beliefs.bend * jnp.sinh(psi[:n])
     log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[:n])
-    # d tanh(x)/dx = 1 - tanh(x)^2 raises the exponent by one.
-    log_rho = -2.0 * beliefs.lkj * _log_cosh(psi[n : n + n_rho])
+    # d tanh(y)/dy = 1 - tanh(y)^2 raises the exponent by one; dy/dx = precision^(-1/2).
+    log_rho = -2.0 * beliefs.lkj * _log_cosh(atanh) - 0.5 * jnp.log(precision)
     aux = psi[n + n_rho :]
     log_sigma = -0.5 * (jnp.exp(aux) / beliefs.aux_sd) ** 2 + aux
     terms = jnp.concatenate([log_scales, log_rho, log_sigma])

@@ -1,16 +1,19 @@
-"""The coordinate of a scale: straight where it may be zero, logarithmic where it is far from it.
+"""Coordinates of scales and correlations, made to suit pilot draws.
 
 A scale is w sinh(x). A posterior that straddles zero is nearly normal in a straight coordinate (w beyond
 its draws), where a logarithmic one would have walls; one far from zero is skewed to the right, and nearly
-normal in a logarithmic one (w below its draws). Pilot draws tell which is which.
+normal in a logarithmic one (w below its draws). A correlation is known as well as its scale is large
+(`hitlbayes.inference.problem.natural`); pilot draws tell how large the product is, and how surely.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import minimize
 
-from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.blocks import BLOCKS
+from hitlbayes.inference.problem import Beliefs, Layout, natural, pull_of
 
 SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
 
@@ -18,18 +21,64 @@ SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
 def rebend(
     psi: np.ndarray, weights: np.ndarray, beliefs: Beliefs, *, layout: Layout
 ) -> tuple[np.ndarray, Beliefs]:
-    """Draws psi (n, k) of weights (n,) in coordinates bent to suit them, and the beliefs that say so.
+    """Draws psi (n, k) of weights (n,) in coordinates made to suit them, and the beliefs that say so.
 
     The bend runs from four spreads of the signed scale, where its mean is within two spreads of zero, to
     one spread, where it is more than eight away.
     """
-    n = layout.n_scales
-    bend = np.asarray(beliefs.bend)
-    scale = bend * np.sinh(psi[:, :n])
+    n, plain = layout.n_scales, _plain(beliefs)
+    c = len(BLOCKS[layout.block].correlations)
+    scale, atanh, log_sigma, _ = natural(psi, layout, plain, xp=np)
     centre = weights @ scale
     spread = np.sqrt(weights @ (scale - centre) ** 2)
     distance = np.abs(centre) / np.maximum(spread, 1e-12)
-    new = np.maximum(spread * np.clip(5.0 - 0.5 * distance, 1.0, 4.0), SMALLEST)
-    new = np.where(np.isnan(np.asarray(beliefs.fixed)[:n]), new, bend)
-    moved = np.concatenate([np.arcsinh(scale / new), psi[:, n:]], axis=1)
-    return moved, beliefs._replace(bend=jnp.asarray(new))
+    bend = np.maximum(spread * np.clip(5.0 - 0.5 * distance, 1.0, 4.0), SMALLEST)
+    free = np.isnan(plain.fixed)
+    new = plain._replace(bend=np.where(free[:n], bend, plain.bend))
+    fitted = [_slope(scale, atanh, weights, j, new, layout) if free[n + j] else (0.0, 0.0) for j in range(c)]
+    slope, sharpness = np.array(fitted).reshape(c, 2).T
+    new = new._replace(slope=slope, sharpness=sharpness)
+    pull, precision = pull_of(scale, layout, new, xp=np)
+    moved = np.concatenate(
+        [np.arcsinh(scale / new.bend), np.sqrt(precision) * (atanh - pull / precision), log_sigma], axis=1
+    )
+    return np.where(free, moved, psi), beliefs._replace(
+        bend=jnp.asarray(new.bend), slope=jnp.asarray(slope), sharpness=jnp.asarray(sharpness)
+    )
+
+
+def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout) -> np.ndarray:
+    """How far each coordinate (k,) moves in the new coordinates for a unit in the old ones, at psi's mean."""
+    before, after = _plain(before), _plain(after)
+    old = natural(psi.mean(axis=0), layout, before, xp=np)
+    _, precision = pull_of(old.scale, layout, after, xp=np)
+    made = np.ones(layout.n_hyper)
+    n = layout.n_scales
+    slope = np.sqrt(before.bend**2 + old.scale**2) / np.sqrt(after.bend**2 + old.scale**2)
+    made[:n] = np.where(np.isnan(before.fixed[:n]), slope, 1.0)
+    made[n : n + len(precision)] = np.sqrt(precision / old.precision)
+    return made
+
+
+def _slope(
+    scale: np.ndarray, atanh: np.ndarray, weights: np.ndarray, j: int, beliefs: Beliefs, layout: Layout
+) -> tuple[float, float]:
+    """Slope and sharpness under which the draws of one atanh given its scale are most probable."""
+
+    def loss(x: np.ndarray) -> float:
+        one = beliefs._replace(
+            slope=np.full_like(beliefs.slope, x[0]), sharpness=np.full_like(beliefs.slope, np.exp(x[1]))
+        )
+        pull, precision = (v[:, j] for v in pull_of(scale, layout, one, xp=np))
+        return float(weights @ (precision * (atanh[:, j] - pull / precision) ** 2 - np.log(precision)))
+
+    partner = BLOCKS[layout.block].scales.index(BLOCKS[layout.block].correlations[j])
+    product = np.abs(scale[:, partner]) * np.tanh(atanh[:, j]) * np.sign(scale[:, 0] * scale[:, partner])
+    mean = weights @ product
+    spread = np.sqrt(weights @ (product - mean) ** 2)
+    found = minimize(loss, [mean, -2.0 * np.log(max(spread, SMALLEST))], method="Nelder-Mead")
+    return float(found.x[0]), float(np.exp(np.clip(found.x[1], -20.0, 20.0)))
+
+
+def _plain(beliefs: Beliefs) -> Beliefs:
+    return Beliefs(*map(np.asarray, beliefs))

@@ -19,7 +19,7 @@ from hitlbayes.inference.anchor import find_anchor, settle_at
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.laplace import Anchor, State, inner_predictor, outer_predictor
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
-from hitlbayes.inference.rebend import rebend
+from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, silent
 
 BLOCK = 50
@@ -117,7 +117,8 @@ def sample(
     target = hmc.Target(anchor, problem, beliefs)
     _, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
     moved, bent = rebend(psi, np.full(len(psi), 1.0 / len(psi)), beliefs, layout=layout)
-    anchor = recentre(anchor, moved, problem, bent, stretch=stretch(psi, beliefs, bent), layout=layout)
+    longer = stretch(psi, beliefs, bent, layout=layout)
+    anchor = recentre(anchor, moved, problem, bent, stretch=longer, layout=layout)
     progress("adapting", 0.05)
     target = hmc.Target(anchor, problem, bent)
     walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
@@ -148,14 +149,6 @@ def run_chains(
         records.append(jax.tree.map(np.asarray, record))
         progress("sampling", 0.1 + 0.9 * (block + 1) / blocks)
     return jax.tree.map(lambda *parts: np.swapaxes(np.concatenate(parts)[:draws], 0, 1), *records)
-
-
-def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs) -> np.ndarray:
-    """How far each coordinate (k,) moves in the new bend for a unit in the old one, at the draws' mean."""
-    old, new = np.asarray(before.bend), np.asarray(after.bend)
-    x = psi.mean(axis=0)[: len(old)]
-    moved = np.arcsinh(old * np.sinh(x) / new)
-    return np.concatenate([old * np.cosh(x) / (new * np.cosh(moved)), np.ones(psi.shape[1] - len(old))])
 
 
 def recentre(
