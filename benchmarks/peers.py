@@ -1,0 +1,208 @@
+"""hitlbayes and its peers on the same synthetic experiment, on one machine, in one run.
+
+    python benchmarks/peers.py                       # everything that is installed, full size, medians of 3
+    python benchmarks/peers.py --scale 0.03 --runs 1 --outcomes rating --peers hitlbayes clmm
+    python benchmarks/peers.py --readme              # and write the tables into benchmarks/README.md
+
+Every measurement has its own process. Cold is the first fit in a new process with empty compilation caches,
+from the data in memory to the draws (or the estimate), the package's import included; warm is a second fit in
+the same process. A peer that needs more than --limit seconds is reported as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import peer_r
+from data import OUTCOMES, WORKERS
+from measure import measure
+from table import Row, machine, markdown, replace_between
+
+ALL = frozenset(OUTCOMES)
+SEED = 20240815
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody's way to fit an outcome.
+
+    module, function, arguments : what is called in a new process
+    needs : Python packages, or R ones prefixed by "R:"
+    data : what it is fitted to; one of "chats" (with the share of workers), "cells", "means"
+    same : it has the very density that hitlbayes samples, so that estimates agree to Monte Carlo error
+    """
+
+    name: str
+    module: str
+    function: str
+    data: str
+    needs: tuple[str, ...]
+    outcomes: frozenset[str] = ALL
+    arguments: dict[str, Any] = field(default_factory=dict)
+    same: bool = False
+    shared: bool = False
+
+
+def pymc(sampler: str, *, package: str, chats: bool) -> Peer:
+    """One of PyMC's samplers, on the engine's model of cells or on chats of some workers."""
+    name, needs = f"PyMC, {sampler}", ("pymc", package)
+    function, data = ("fit_chats", "chats") if chats else ("fit_cells", "cells")
+    asked = {"sampler": package}
+    return Peer(name, "peer_pymc", function, data, needs, ALL, asked, same=not chats, shared=chats)
+
+
+def in_r(name: str, *, script: str, needs: Sequence[str], data: str, outcomes: Sequence[str]) -> Peer:
+    """A script beside this file."""
+    packages = tuple(f"R:{package}" for package in needs)
+    return Peer(name, "peer_r", "fit", data, packages, frozenset(outcomes), {"script": script})
+
+
+POINT = "(point estimate)"
+PEERS = (
+    Peer("hitlbayes", "peer_hitlbayes", "fit", "cells", ("hitlbayes",), same=True),
+    in_r(f"lme4 {POINT}", script="lme4.R", needs=["lme4"], data="chats", outcomes=["log_duration"]),
+    in_r(f"lme4 {POINT}", script="lme4.R", needs=["lme4"], data="cells", outcomes=["retrial"]),
+    in_r(f"clmm {POINT}", script="clmm.R", needs=["ordinal"], data="chats", outcomes=["rating"]),
+    in_r("brms, rstan", script="brms.R", needs=["brms", "rstan"], data="cells", outcomes=OUTCOMES),
+    pymc("NumPyro", package="numpyro", chats=False),
+    pymc("nutpie", package="nutpie", chats=False),
+    pymc("NumPyro", package="numpyro", chats=True),
+    pymc("nutpie", package="nutpie", chats=True),
+    Peer("bambi, NumPyro", "peer_bambi", "fit", "chats", ("bambi", "numpyro"), shared=True),
+    Peer(f"pyfixest {POINT}", "peer_pyfixest", "fit", "means", ("pyfixest",)),
+)
+
+
+def key(peer: Peer) -> str:
+    """What a peer is called on the command line; with -chats where it is given some workers' chats."""
+    first = peer.name.replace(",", "").split(" (")[0].lower().replace(" ", "-")
+    return f"{first}-chats" if peer.shared else first
+
+
+def missing(peer: Peer) -> list[str]:
+    """What a peer needs and is not installed."""
+    r = [p for p in peer.needs if p.startswith("R:") and peer_r.installed(p[2:]) is None]
+    return r + [p for p in peer.needs if not p.startswith("R:") and importlib.util.find_spec(p) is None]
+
+
+def run(peer: Peer, *, folder: str, outcome: str, rows: int, asked: argparse.Namespace) -> Row:
+    """Measure a peer `runs` times and take medians; the draws are those of the first run."""
+    arguments = {
+        "folder": folder,
+        "outcome": outcome,
+        "draws": asked.draws,
+        "chains": asked.chains,
+        "warm": not peer.shared and not asked.cold_only,
+        **peer.arguments,
+        **({"share": asked.share} if peer.shared else {}),
+    }
+    made: list[dict[str, Any]] = []
+    for number in range(asked.runs):
+        with tempfile.TemporaryDirectory(prefix="hitlbayes-cache-") as cache:
+            environment = {"HITLBAYES_CACHE": cache, "PYTENSOR_FLAGS": f"base_compiledir={cache}"}
+            one = measure(
+                peer.module, peer.function, arguments=arguments, limit=asked.limit, environment=environment
+            )
+        print(
+            f"  {outcome}, {key(peer)}, run {number + 1}: {json.dumps(one)[:400]}",
+            file=sys.stderr,
+            flush=True,
+        )
+        made.append(one)
+        if "failed" in one:
+            break
+    failed = next((one["failed"] for one in made if "failed" in one), None)
+    if failed:
+        return Row(peer.name, peer.data, rows, failed=failed.splitlines()[-1][-120:])
+    middle = {
+        name: median(one[name] for one in made)
+        for name in ("cold_s", "warm_s", "ess", "peak_gib")
+        if name in made[0]
+    }
+    values = {**made[0], **middle}
+    return Row(
+        peer.name,
+        peer.data,
+        rows=values["rows"],
+        full_rows=rows if peer.shared else None,
+        same=peer.same,
+        **{k: values.get(k) for k in Row.MEASURED},
+    )
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = sorted({key(peer) for peer in PEERS})
+    parser.add_argument("--outcomes", nargs="+", choices=OUTCOMES, default=list(OUTCOMES))
+    parser.add_argument("--peers", nargs="+", choices=names, default=names)
+    parser.add_argument("--scope", choices=["all", "eligible", "ineligible"], default="all")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the experiment's 647 workers")
+    parser.add_argument(
+        "--share", type=float, default=0.02, help="share of workers for samplers of chat rows"
+    )
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds, of a measurement's process")
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--cold-only", action="store_true", help="no second fit in the same process")
+    parser.add_argument("--json", type=Path, help="write every row, for later")
+    parser.add_argument("--readme", action="store_true", help="write the tables into benchmarks/README.md")
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    """Simulate once, measure every peer of every outcome, print the tables."""
+    asked = arguments()
+    workers = max(20, round(WORKERS * asked.scale))
+    tables, kept = [], {}
+    chosen = [peer for peer in PEERS if key(peer) in asked.peers]
+    lacking = {key(peer): missing(peer) for peer in chosen if missing(peer)}
+    with tempfile.TemporaryDirectory(prefix="hitlbayes-peers-") as folder:
+        sizes = measure(
+            "data",
+            "write",
+            arguments={"folder": folder, "workers": workers, "seed": asked.seed, "scope": asked.scope},
+            limit=3600.0,
+        )
+        if "failed" in sizes:
+            raise SystemExit(f"the synthetic experiment could not be written: {sizes['failed']}")
+        for outcome in asked.outcomes:
+            whole = {"chats": sizes["ratings"] if outcome == "rating" else sizes["chats"]}
+            rows = [
+                run(
+                    peer,
+                    folder=folder,
+                    outcome=outcome,
+                    rows=whole.get(peer.data, sizes["cells"]),
+                    asked=asked,
+                )
+                for peer in chosen
+                if outcome in peer.outcomes and key(peer) not in lacking
+            ]
+            kept[outcome] = rows
+            tables.append(markdown(outcome, rows, scope=asked.scope, workers=workers))
+    absent = "; ".join(f"{name} (needs {', '.join(needs)})" for name, needs in lacking.items())
+    command = f"python benchmarks/peers.py {' '.join(sys.argv[1:])}".rstrip()
+    text = "\n\n".join([machine(command, absent=absent, asked=asked, sizes=sizes), *tables])
+    print(text)
+    if asked.json:
+        asked.json.write_text(
+            json.dumps({k: [row.as_dict() for row in v] for k, v in kept.items()}, indent=1)
+        )
+    if asked.readme:
+        replace_between(Path(__file__).parent / "README.md", name="peers", text=text)
+
+
+if __name__ == "__main__":
+    main()

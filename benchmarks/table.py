@@ -1,0 +1,184 @@
+"""Measurements as markdown: one row a peer, with the machine and the versions above it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+COLUMNS = (
+    "peer", "data", "wall cold", "wall warm", "worst bulk ESS", "ESS/s cold", "ESS/s warm", "peak memory",
+    "estimate ± sd", "off hitlbayes by",
+)  # fmt: skip
+APART = 4.0  # Monte Carlo standard errors beyond which two samplers of one density do not agree
+TITLES = {
+    "log_duration": "Log duration (the treatment's coefficient, log points)",
+    "rating": "Rating (the treatment's coefficient, logits)",
+    "retrial": "Retrial (the treatment's coefficient, logits)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A peer's medians; None where a quantity does not exist for it.
+
+    rows, full_rows : rows it was fitted to; all rows that there are, where it was fitted to some workers only
+    ess : worst bulk effective size of hyperparameters; estimate, sd, mcse : of the treatment's coefficient
+    att, att_sd : the effect on the outcome's own scale, for peers that estimate nothing else
+    """
+
+    MEASURED: ClassVar[tuple[str, ...]] = (
+        "cold_s", "warm_s", "ess", "r_hat", "peak_gib", "estimate", "sd", "mcse", "att", "att_sd", "note",
+    )  # fmt: skip
+    name: str
+    data: str
+    rows: int
+    full_rows: int | None = None
+    same: bool = False
+    failed: str | None = None
+    cold_s: float | None = None
+    warm_s: float | None = None
+    ess: float | None = None
+    r_hat: float | None = None
+    peak_gib: float | None = None
+    estimate: float | None = None
+    sd: float | None = None
+    mcse: float | None = None
+    att: float | None = None
+    att_sd: float | None = None
+    note: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)
+
+
+def markdown(outcome: str, rows: Sequence[Row], *, scope: str, workers: int) -> str:
+    """A table of one outcome, hitlbayes first, with footnotes."""
+    ours = next((row for row in rows if row.name == "hitlbayes" and row.failed is None), None)
+    title = f"**{TITLES[outcome]}; {scope} chats, {workers:,} workers, synthetic**"
+    lines = [
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "|".join("---" if j < 2 else "--:" for j in range(len(COLUMNS))) + "|",
+    ]
+    lines += ["| " + " | ".join(cells(row, ours)) + " |" for row in rows]
+    notes = [f"- {row.name}, {row.data}: {row.note}" for row in rows if row.note]
+    return "\n".join([title, "", *lines, *(["", *notes] if notes else [])])
+
+
+def cells(row: Row, ours: Row | None) -> list[str]:
+    """A row's texts, one a column."""
+    data = f"{row.rows:,} {row.data}"
+    if row.failed:
+        return [row.name, data, row.failed.replace("|", "/"), *[""] * (len(COLUMNS) - 3)]
+    grown = (row.full_rows or row.rows) / row.rows
+    if grown > 1:
+        data += f", times {grown:,.1f}"
+    shown = [number(row.cold_s, grown=grown, unit=" s"), number(row.warm_s, grown=grown, unit=" s")]
+    shown.append("point estimate" if row.ess is None else f"{row.ess:,.0f}")
+    shown += [rate(row.ess, row.cold_s, grown), rate(row.ess, row.warm_s, grown)]
+    shown.append(number(row.peak_gib, unit=" GiB"))
+    return [row.name, data, *shown, interval(row), apart(row, ours)]
+
+
+def number(value: float | None, *, grown: float = 1.0, unit: str) -> str:
+    """A value with three digits; an extrapolated one is marked, with the measured one beside it."""
+    if value is None:
+        return "–"
+    text = f"{three(value)}{unit}"
+    return text if grown == 1 else f"~{three(value * grown)}{unit} (measured {text})"
+
+
+def three(value: float) -> str:
+    """Three significant digits, with thousands separated."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def rate(ess: float | None, seconds: float | None, grown: float) -> str:
+    """Effective draws a second."""
+    if ess is None or seconds is None:
+        return "–"
+    return f"{'~' if grown > 1 else ''}{three(ess / (seconds * grown))}"
+
+
+def interval(row: Row) -> str:
+    """Estimate and SD; the effect on the outcome's own scale for a peer that has no other."""
+    if row.estimate is not None:
+        return f"{row.estimate:.4f} ± {row.sd:.4f}"
+    return "–" if row.att is None else f"{row.att:.4f} ± {row.att_sd:.4f} (own scale)"
+
+
+def apart(row: Row, ours: Row | None) -> str:
+    """How far an estimate is from ours: in Monte Carlo errors for the same density, else in our SDs."""
+    if ours is None or row is ours:
+        return ""
+    if row.full_rows:
+        return "other chats"
+    if row.same and row.mcse and ours.mcse:
+        off = abs(row.estimate - ours.estimate) / (row.mcse**2 + ours.mcse**2) ** 0.5
+        verdict = "" if off < APART else " **disagrees**"
+        return f"{off:.1f} MC errors; sd × {row.sd / ours.sd:.2f}{verdict}"
+    if row.estimate is not None:
+        return f"{abs(row.estimate - ours.estimate) / ours.sd:.2f} sd (other model)"
+    if row.att is not None and ours.att is not None:
+        return f"{abs(row.att - ours.att) / ours.att_sd:.2f} sd of {ours.att:.4f} (other model)"
+    return ""
+
+
+def machine(command: str, *, absent: str, asked: Namespace, sizes: dict[str, Any]) -> str:
+    """What was run, on what, with which versions."""
+    import peer_r
+
+    from hitlbayes.versions import versions
+
+    found = versions()
+    kept = ("python", "hitlbayes", "jax", "numpyro", "pymc", "pyfixest")
+    python = ", ".join(f"{name} {found[name]}" for name in kept if name in found)
+    r = ", ".join(f"{p} {v}" for p in ("lme4", "ordinal", "brms") if (v := peer_r.installed(p)))
+    lines = [
+        f"`{command}`",
+        "",
+        f"{processor()}, {len(os.sched_getaffinity(0))} cores, {memory_gib():.0f} GiB. {python}, "
+        f"nutpie {installed('nutpie')}{', R: ' + r if r else ''}.",
+        f"{sizes['chats']:,} synthetic chats, {sizes['ratings']:,} rated, {sizes['cells']:,} worker-days. "
+        f"Samplers: {asked.chains} chains of {asked.draws:,} draws. Runs: {asked.runs} (medians).",
+    ]
+    if absent:
+        lines.append(f"Not installed here: {absent}.")
+    return "\n".join(lines)
+
+
+def installed(package: str) -> str:
+    """Version of a Python package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+
+
+def memory_gib() -> float:
+    """Memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def replace_between(path: Path, *, name: str, text: str) -> None:
+    """Put text between the comments `<!-- name -->` and `<!-- /name -->` of a file."""
+    whole = path.read_text()
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, _, rest = whole.partition(begin)
+    if end not in rest:
+        raise SystemExit(f"{path} has no {begin} ... {end} to write between")
+    path.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
