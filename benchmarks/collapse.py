@@ -1,6 +1,6 @@
 """How long, and in how much memory, a log of n synthetic chats in Parquet is read and collapsed to cells.
 
-    python benchmarks/collapse.py --chats 5000000
+    python benchmarks/collapse.py --chats 50000000
 
 The log is written by DuckDB in chunks to a temporary folder, in another process, so that the peak memory
 printed is that of reading and collapsing alone. The chats are synthetic and follow no calibration: only their
@@ -97,12 +97,19 @@ def main() -> None:
         writer = spawn.Process(target=write_chats, args=(folder,), kwargs={"chats": asked.chats})
         writer.start()
         writer.join()
+        if writer.exitcode:
+            raise SystemExit(f"the chats could not be written (exit status {writer.exitcode})")
         size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
         print(f"wrote {asked.chats:,} chats, {size:,.0f} MiB, in {time.perf_counter() - begun:.0f} s")
         receive, sent = spawn.Pipe(duplex=False)
         reader = spawn.Process(target=collapse, args=(folder,), kwargs={"scope": asked.scope, "sent": sent})
         reader.start()
-        print(json.dumps(receive.recv()))
+        sent.close()  # so that a reader that dies ends the wait
+        try:
+            print(json.dumps(receive.recv()))
+        except EOFError:
+            reader.join()
+            raise SystemExit(f"the log could not be collapsed (exit status {reader.exitcode})") from None
         reader.join()
 
 

@@ -96,47 +96,47 @@ def missing(peer: Peer) -> list[str]:
 
 def run(peer: Peer, *, folder: str, outcome: str, rows: int, asked: argparse.Namespace) -> Row:
     """Measure a peer `runs` times and take medians; the draws are those of the first run."""
-    arguments = {
-        "folder": folder,
-        "outcome": outcome,
-        "draws": asked.draws,
-        "chains": asked.chains,
-        "warm": not peer.shared and not asked.cold_only,
-        **peer.arguments,
-        **({"share": asked.share} if peer.shared else {}),
-    }
+    common = {"folder": folder, "outcome": outcome, "draws": asked.draws, "chains": asked.chains}
+    if not peer.shared:
+        made = repeat(peer, runs=asked.runs, limit=asked.limit, warm=not asked.cold_only, **common)
+        return row_of(peer, made, rows=rows)
+    made = repeat(peer, runs=asked.runs, limit=asked.limit, warm=False, share=asked.share, **common)
+    less = repeat(peer, runs=1, limit=asked.limit, warm=False, share=asked.share / 4, **common)
+    if "failed" in made or "failed" in less:
+        return row_of(peer, made, rows=rows)
+    slope = max(0.0, (made["cold_s"] - less["cold_s"]) / (made["rows"] - less["rows"]))
+    whole = made["cold_s"] + slope * (rows - made["rows"])
+    return row_of(peer, {**made, "full_rows": rows, "full_s": whole}, rows=rows)
+
+
+def row_of(peer: Peer, made: dict[str, Any], *, rows: int) -> Row:
+    """A row of the table from what was measured."""
+    if "failed" in made:
+        return Row(peer.name, peer.data, rows, failed=made["failed"].splitlines()[-1][-120:])
+    known = {name: made.get(name) for name in Row.MEASURED}
+    return Row(peer.name, peer.data, same=peer.same, **known)
+
+
+def repeat(peer: Peer, *, runs: int, limit: float, **arguments: Any) -> dict[str, Any]:
+    """The first of several measurements with medians of times, sizes and memory; or the first failure."""
     made: list[dict[str, Any]] = []
-    for number in range(asked.runs):
+    for number in range(runs):
         with tempfile.TemporaryDirectory(prefix="hitlbayes-cache-") as cache:
             environment = {"HITLBAYES_CACHE": cache, "PYTENSOR_FLAGS": f"base_compiledir={cache}"}
             one = measure(
-                peer.module, peer.function, arguments=arguments, limit=asked.limit, environment=environment
+                peer.module,
+                peer.function,
+                arguments={**arguments, **peer.arguments},
+                limit=limit,
+                environment=environment,
             )
-        print(
-            f"  {outcome}, {key(peer)}, run {number + 1}: {json.dumps(one)[:400]}",
-            file=sys.stderr,
-            flush=True,
-        )
-        made.append(one)
+        said = f"{arguments['outcome']}, {key(peer)}, run {number + 1}: {json.dumps(one)}"
+        print(said, file=sys.stderr, flush=True)
         if "failed" in one:
-            break
-    failed = next((one["failed"] for one in made if "failed" in one), None)
-    if failed:
-        return Row(peer.name, peer.data, rows, failed=failed.splitlines()[-1][-120:])
-    middle = {
-        name: median(one[name] for one in made)
-        for name in ("cold_s", "warm_s", "ess", "peak_gib")
-        if name in made[0]
-    }
-    values = {**made[0], **middle}
-    return Row(
-        peer.name,
-        peer.data,
-        rows=values["rows"],
-        full_rows=rows if peer.shared else None,
-        same=peer.same,
-        **{k: values.get(k) for k in Row.MEASURED},
-    )
+            return one
+        made.append(one)
+    middle = [name for name in ("cold_s", "warm_s", "ess", "peak_gib") if name in made[0]]
+    return {**made[0], **{name: median(one[name] for one in made) for name in middle}}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -147,9 +147,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=names, default=names)
     parser.add_argument("--scope", choices=["all", "eligible", "ineligible"], default="all")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the experiment's 647 workers")
-    parser.add_argument(
-        "--share", type=float, default=0.02, help="share of workers for samplers of chat rows"
-    )
+    parser.add_argument("--share", type=float, default=0.05, help="of workers, for samplers of chat rows")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds, of a measurement's process")
     parser.add_argument("--draws", type=int, default=1000)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 COLUMNS = (
-    "peer", "data", "wall cold", "wall warm", "worst bulk ESS", "ESS/s cold", "ESS/s warm", "peak memory",
-    "estimate ± sd", "off hitlbayes by",
-)  # fmt: skip
+    *("peer", "data", "wall cold", "wall warm", "worst bulk ESS", "ESS/s cold", "ESS/s warm"),
+    *("peak memory", "estimate ± sd", "off hitlbayes by"),
+)
 APART = 4.0  # Monte Carlo standard errors beyond which two samplers of one density do not agree
 TITLES = {
     "log_duration": "Log duration (the treatment's coefficient, log points)",
@@ -26,18 +26,22 @@ TITLES = {
 class Row:
     """A peer's medians; None where a quantity does not exist for it.
 
-    rows, full_rows : rows it was fitted to; all rows that there are, where it was fitted to some workers only
+    rows : rows it was fitted to
+    full_rows, full_s : where it was fitted to some workers only, all rows that there are, and the cold time
+        for them on the line through this time and that of a quarter of the rows
     ess : worst bulk effective size of hyperparameters; estimate, sd, mcse : of the treatment's coefficient
     att, att_sd : the effect on the outcome's own scale, for peers that estimate nothing else
     """
 
     MEASURED: ClassVar[tuple[str, ...]] = (
-        "cold_s", "warm_s", "ess", "r_hat", "peak_gib", "estimate", "sd", "mcse", "att", "att_sd", "note",
-    )  # fmt: skip
+        *("rows", "full_rows", "full_s", "cold_s", "warm_s", "ess", "r_hat", "peak_gib"),
+        *("estimate", "sd", "mcse", "att", "att_sd", "note"),
+    )
     name: str
     data: str
     rows: int
     full_rows: int | None = None
+    full_s: float | None = None
     same: bool = False
     failed: str | None = None
     cold_s: float | None = None
@@ -75,22 +79,22 @@ def cells(row: Row, ours: Row | None) -> list[str]:
     data = f"{row.rows:,} {row.data}"
     if row.failed:
         return [row.name, data, row.failed.replace("|", "/"), *[""] * (len(COLUMNS) - 3)]
-    grown = (row.full_rows or row.rows) / row.rows
-    if grown > 1:
-        data += f", times {grown:,.1f}"
-    shown = [number(row.cold_s, grown=grown, unit=" s"), number(row.warm_s, grown=grown, unit=" s")]
+    shown = [cold(row), number(row.warm_s, unit=" s")]
     shown.append("point estimate" if row.ess is None else f"{row.ess:,.0f}")
-    shown += [rate(row.ess, row.cold_s, grown), rate(row.ess, row.warm_s, grown)]
+    shown += [rate(row.ess, row.full_s or row.cold_s, guessed=bool(row.full_s)), rate(row.ess, row.warm_s)]
     shown.append(number(row.peak_gib, unit=" GiB"))
     return [row.name, data, *shown, interval(row), apart(row, ours)]
 
 
-def number(value: float | None, *, grown: float = 1.0, unit: str) -> str:
-    """A value with three digits; an extrapolated one is marked, with the measured one beside it."""
-    if value is None:
-        return "–"
-    text = f"{three(value)}{unit}"
-    return text if grown == 1 else f"~{three(value * grown)}{unit} (measured {text})"
+def cold(row: Row) -> str:
+    """Cold wall time; an extrapolated one is marked, with the measured one beside it."""
+    measured = number(row.cold_s, unit=" s")
+    return f"~{three(row.full_s)} s for {row.full_rows:,} ({measured})" if row.full_s else measured
+
+
+def number(value: float | None, *, unit: str) -> str:
+    """A value with three digits."""
+    return "–" if value is None else f"{three(value)}{unit}"
 
 
 def three(value: float) -> str:
@@ -98,11 +102,11 @@ def three(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def rate(ess: float | None, seconds: float | None, grown: float) -> str:
+def rate(ess: float | None, seconds: float | None, *, guessed: bool = False) -> str:
     """Effective draws a second."""
     if ess is None or seconds is None:
         return "–"
-    return f"{'~' if grown > 1 else ''}{three(ess / (seconds * grown))}"
+    return f"{'~' if guessed else ''}{three(ess / seconds)}"
 
 
 def interval(row: Row) -> str:
