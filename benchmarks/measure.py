@@ -44,7 +44,7 @@ def measure(
         begun = perf_counter()
         child = subprocess.Popen(
             [sys.executable, __file__, str(job), str(answer)],
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "JAX_TRACEBACK_FILTERING": "off", **(environment or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
