@@ -220,9 +220,10 @@ def time_numpyro(case: str, *, scale: float, draws: int, chains: int, gradients:
         eta = X @ coef + sd["level"] * z["level"][data.unit] + change[data.unit] * post
         eta = eta + sd["period"] * period[data.day] + sd["shock"] * shock[cell]
         shares = numpyro.sample("shares", dist.Dirichlet(jnp.ones(5)))
-        below = jax.nn.sigmoid(jax.scipy.special.logit(jnp.cumsum(shares)[:-1]) - eta[:, None])
+        within = jnp.clip(jnp.cumsum(shares)[:-1], 1e-6, 1 - 1e-6)  # single precision may reach one
+        below = jax.nn.sigmoid(jax.scipy.special.logit(within) - eta[:, None])
         edges = jnp.concatenate([jnp.zeros_like(eta)[:, None], below, jnp.ones_like(eta)[:, None]], axis=1)
-        numpyro.factor("ratings", jnp.sum(counts * jnp.log(jnp.diff(edges, axis=1))))
+        numpyro.factor("ratings", jnp.sum(counts * jnp.log(jnp.maximum(jnp.diff(edges, axis=1), 1e-9))))
 
     sampler = MCMC(
         NUTS(model), num_warmup=draws, num_samples=draws, num_chains=chains, chain_method="vectorized",
