@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from hitlbayes.errors import SchemaError, SpecError
-from hitlbayes.fitting.model import encode
 from hitlbayes.fitting.population import correlated, mean_response
+from hitlbayes.fitting.structure import encode
 from hitlbayes.result import Fit
 from hitlbayes.spec.cells import refuse
 from hitlbayes.spec.columns import by_role, calendar_days, others

@@ -18,9 +18,10 @@ import pandas as pd
 import xarray as xr
 
 from hitlbayes.errors import SpecError
-from hitlbayes.fitting.model import Model, Structure, build_model, crossed
+from hitlbayes.fitting.model import Model, build_model
 from hitlbayes.fitting.progress import follow
 from hitlbayes.fitting.run import Draws, run
+from hitlbayes.fitting.structure import Structure, crossed
 from hitlbayes.result import Fit
 from hitlbayes.spec.cells import Cells, cells_of_frame
 from hitlbayes.spec.columns import others

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.errors import DesignError, SpecError
-from hitlbayes.fitting.model import Structure, crossed, encode
+from hitlbayes.fitting.structure import Structure, crossed, encode
 from hitlbayes.spec.cells import SHOWN, Cells
 from hitlbayes.spec.columns import calendar_days
 
