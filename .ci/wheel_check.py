@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hitlbayes.replication.models import model_names
-
 import hitlbayes as hb
+from hitlbayes.replication.models import model_names
 
 assert "site-packages" in str(Path(hb.__file__)), f"not the wheel: {hb.__file__}"
 table = hb.published.table("5")

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import tempfile
-import time
 from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from measure import measure
 
 CHUNK = 5_000_000
 DAYS = 31
@@ -52,8 +53,8 @@ COPY (
 """
 
 
-def write_chats(folder: str, *, chats: int) -> None:
-    """Write `chats` synthetic chats to Parquet files of at most CHUNK rows, ordered by time."""
+def write_chats(folder: str, *, chats: int) -> dict[str, Any]:
+    """Write `chats` synthetic chats to Parquet files of at most CHUNK rows, ordered by time; their size."""
     import duckdb
 
     con = duckdb.connect(config={"memory_limit": "2GB"})
@@ -62,27 +63,25 @@ def write_chats(folder: str, *, chats: int) -> None:
         path = Path(folder) / f"chats-{k:04d}.parquet"
         last = min(chats, first + CHUNK)
         con.execute(CHATS.format(first=first, last=last, chats=chats, workers=workers, days=DAYS, path=path))
+    return {"mib": sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20}
 
 
-def collapse(folder: str, *, scope: str, sent: multiprocessing.connection.Connection) -> None:
-    """Read and collapse the log; send wall times (s), peak resident memory (GiB) and sizes."""
+def collapse(folder: str, *, scope: str) -> dict[str, Any]:
+    """Read and collapse the log: wall times (s) and sizes."""
     from hitlbayes.chatlog import panel, read_chats
 
-    begun = time.perf_counter()
+    begun = perf_counter()
     chats = read_chats(folder, start="2024-08-15", synthetic=True)
-    read = time.perf_counter()
+    read = perf_counter()
     cells = panel(chats, scope=scope)
-    done = time.perf_counter()
-    sent.send(
-        {
-            "chats": chats.n,
-            "cells": len(cells.cells),
-            "outcomes": len(cells.outcomes),
-            "read_s": round(read - begun, 2),
-            "collapse_s": round(done - read, 2),
-            "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        }
-    )
+    done = perf_counter()
+    return {
+        "chats": chats.n,
+        "cells": len(cells.cells),
+        "outcomes": len(cells.outcomes),
+        "read_s": round(read - begun, 2),
+        "collapse_s": round(done - read, 2),
+    }
 
 
 def main() -> None:
@@ -90,27 +89,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chats", type=int, default=5_000_000)
     parser.add_argument("--scope", default="all", choices=["all", "eligible", "ineligible"])
+    parser.add_argument("--limit", type=float, default=3600.0, help="seconds, of one process")
     asked = parser.parse_args()
-    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="hitlbayes-collapse-") as folder:
-        begun = time.perf_counter()
-        writer = spawn.Process(target=write_chats, args=(folder,), kwargs={"chats": asked.chats})
-        writer.start()
-        writer.join()
-        if writer.exitcode:
-            raise SystemExit(f"the chats could not be written (exit status {writer.exitcode})")
-        size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
-        print(f"wrote {asked.chats:,} chats, {size:,.0f} MiB, in {time.perf_counter() - begun:.0f} s")
-        receive, sent = spawn.Pipe(duplex=False)
-        reader = spawn.Process(target=collapse, args=(folder,), kwargs={"scope": asked.scope, "sent": sent})
-        reader.start()
-        sent.close()  # so that a reader that dies ends the wait
-        try:
-            print(json.dumps(receive.recv()))
-        except EOFError:
-            reader.join()
-            raise SystemExit(f"the log could not be collapsed (exit status {reader.exitcode})") from None
-        reader.join()
+        written = measure(
+            "collapse", "write_chats", arguments={"folder": folder, "chats": asked.chats}, limit=asked.limit
+        )
+        if "failed" in written:
+            raise SystemExit(f"the chats could not be written: {written['failed']}")
+        print(f"wrote {asked.chats:,} chats, {written['mib']:,.0f} MiB, in {written['process_s']:.0f} s")
+        made = measure(
+            "collapse", "collapse", arguments={"folder": folder, "scope": asked.scope}, limit=asked.limit
+        )
+        if "failed" in made:
+            raise SystemExit(f"the log could not be collapsed: {made['failed']}")
+        print(json.dumps(made))
 
 
 if __name__ == "__main__":

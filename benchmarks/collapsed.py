@@ -13,6 +13,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from hitlbayes.fitting.arrays import shock_codes
+
 
 def build(model: Any) -> pm.Model:
     """A PyMC model with the density of a `hitlbayes.fitting.model.Model` of a difference-in-differences."""
@@ -26,9 +28,8 @@ def build(model: Any) -> pm.Model:
         eta = pt.dot(design.X, coef) + _unit_effects(structure, priors)
         period = structure.groups[0]
         eta = eta + _effects("period", _scale("sd_period", priors), len(period.labels))[period.codes]
-        pair = structure.unit.codes.astype(np.int64) * (structure.period.max() + 1) + structure.period
-        cells, cell = np.unique(pair, return_inverse=True)
-        eta = eta + _effects("shock", _scale("sd_shock", priors), len(cells))[cell]
+        shock = shock_codes(structure)[0]
+        eta = eta + _effects("shock", _scale("sd_shock", priors), int(shock.max()) + 1)[shock]
         LIKELIHOODS[model.cells.family](model, eta)
     return made
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from measure import measure, peak_gib
+from measure import measure, peak_gib, processor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -266,16 +265,10 @@ def devices(_: str = "") -> dict[str, Any]:
     import jax
     import numpyro
 
-    found = {d.platform: d.device_kind for d in jax.devices()} | {"cpu": processor()}
+    found = {d.platform: d.device_kind for d in jax.devices()} | {
+        "cpu": f"{processor()}, {len(os.sched_getaffinity(0))} cores"
+    }
     return {"devices": found, "jax": jax.__version__, "numpyro": numpyro.__version__, "numpy": np.__version__}
-
-
-def processor() -> str:
-    """The processor's name and how many of its cores this process may use."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
-    name = names[0].split(":", 1)[1].strip() if names else platform.machine()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

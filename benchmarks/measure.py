@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 TAIL = 1500  # characters of a failed process's errors that are kept
 GIB = 2**20 if sys.platform != "darwin" else 2**30  # of ru_maxrss: kilobytes, on macOS bytes
@@ -65,6 +68,24 @@ def peak_gib() -> float:
     """Peak resident memory of this process or of its largest child, in GiB."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / GIB
+
+
+def cold_and_warm(once: Callable[[int], T], *, warm: bool) -> tuple[T, dict[str, float]]:
+    """The first call's result, and seconds of it and, where asked, of a second one; `once` takes a seed."""
+    begun = perf_counter()
+    made, times = once(1), {"cold_s": perf_counter() - begun}
+    if warm:
+        begun = perf_counter()
+        once(2)
+        times["warm_s"] = perf_counter() - begun
+    return made, times
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
 
 
 def main(job: str, answer: str) -> None:

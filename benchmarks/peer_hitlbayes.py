@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 from data import load_panel
+from measure import cold_and_warm
 
 
 def fit(folder: str, *, outcome: str, draws: int, chains: int, warm: bool) -> dict[str, Any]:
     """Wall times from the panel to draws, the worst bulk ESS, and the treatment's coefficient."""
     panel = load_panel(folder)
-    begun = perf_counter()
-    import hitlbayes as hb
 
-    first = hb.fit_did(panel, outcome=outcome, draws=draws, chains=chains, seed=1, progress=False)
-    times = {"cold_s": perf_counter() - begun}
-    if warm:
-        begun = perf_counter()
-        hb.fit_did(panel, outcome=outcome, draws=draws, chains=chains, seed=2, progress=False)
-        times["warm_s"] = perf_counter() - begun
+    def once(seed: int) -> Any:
+        import hitlbayes as hb
+
+        return hb.fit_did(panel, outcome=outcome, draws=draws, chains=chains, seed=seed, progress=False)
+
+    first, times = cold_and_warm(once, warm=warm)
     check, terms = first.check(), first.tidy().set_index("term")
     coef, cells = terms.loc["treatment"], terms.loc["ATT, cells weighted equally"]
     return {

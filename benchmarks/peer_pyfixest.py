@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 from data import load_panel
+from measure import cold_and_warm
 
 
 def fit(folder: str, *, outcome: str, draws: int, chains: int, warm: bool) -> dict[str, Any]:
     """Wall time, estimate and standard error on the outcome's own scale; draws and chains do not apply."""
     means = load_panel(folder).means.dropna(subset=[outcome])
     means = means.assign(treatment=means["treated"] * means["post"])
-    begun = perf_counter()
-    import pyfixest
 
-    def once():
+    def once(seed: int) -> Any:
+        import pyfixest
+
         return pyfixest.feols(f"{outcome} ~ treatment | unit + period", means, vcov={"CRV1": "unit"})
 
-    made = once()
-    times = {"cold_s": perf_counter() - begun}
-    if warm:
-        begun = perf_counter()
-        once()
-        times["warm_s"] = perf_counter() - begun
+    made, times = cold_and_warm(once, warm=warm)
     # Only log duration has the coefficient's scale; shares become the percentage points of our effect.
     names = ("estimate", "sd") if outcome == "log_duration" else ("att", "att_sd")
     scale = 100.0 if outcome == "retrial" else 1.0

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from data import load_chats, load_panel
+from measure import cold_and_warm
 
 MODELS = Path(__file__).parents[1] / "models"
 FILES = {"log_duration": "did_gaussian", "rating": "did_ordinal", "retrial": "did_bernoulli"}
@@ -27,18 +28,13 @@ def fit_cells(
     from hitlbayes.studies.did import did_model
 
     study = did_model(panel, outcome=outcome)
-    begun = perf_counter()
-    from collapsed import build
 
-    def once(seed: int):
+    def once(seed: int) -> Any:
+        from collapsed import build
+
         return _sample(build(study.model), draws=draws, chains=chains, seed=seed, sampler=sampler)
 
-    posterior = once(1)
-    times = {"cold_s": perf_counter() - begun}
-    if warm:
-        begun = perf_counter()
-        once(2)
-        times["warm_s"] = perf_counter() - begun
+    posterior, times = cold_and_warm(once, warm=warm)
     design = study.model.design
     j = design.names.index("treatment")
     return {**times, **_summary(posterior, column=j, unit=design.scale[j]), "rows": len(study.model.cells.n)}

@@ -17,7 +17,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -113,7 +113,7 @@ def row_of(peer: Peer, made: dict[str, Any], *, rows: int) -> Row:
     """A row of the table from what was measured."""
     if "failed" in made:
         return Row(peer.name, peer.data, rows, failed=made["failed"].splitlines()[-1][-120:])
-    known = {name: made.get(name) for name in Row.MEASURED}
+    known = {f.name: made[f.name] for f in fields(Row) if f.name in made}
     return Row(peer.name, peer.data, same=peer.same, **known)
 
 
@@ -195,9 +195,7 @@ def main() -> None:
     text = "\n\n".join([machine(command, absent=absent, asked=asked, sizes=sizes), *tables])
     print(text)
     if asked.json:
-        asked.json.write_text(
-            json.dumps({k: [row.as_dict() for row in v] for k, v in kept.items()}, indent=1)
-        )
+        asked.json.write_text(json.dumps({k: [asdict(row) for row in v] for k, v in kept.items()}, indent=1))
     if asked.readme:
         replace_between(Path(__file__).parent / "README.md", name="peers", text=text)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from measure import processor
 
 COLUMNS = (
     *("peer", "data", "wall cold", "wall warm", "worst bulk ESS", "ESS/s cold", "ESS/s warm"),
@@ -33,10 +34,6 @@ class Row:
     att, att_sd : the effect on the outcome's own scale, for peers that estimate nothing else
     """
 
-    MEASURED: ClassVar[tuple[str, ...]] = (
-        *("rows", "full_rows", "full_s", "cold_s", "warm_s", "ess", "r_hat", "peak_gib"),
-        *("estimate", "sd", "mcse", "att", "att_sd", "note"),
-    )
     name: str
     data: str
     rows: int
@@ -55,10 +52,6 @@ class Row:
     att: float | None = None
     att_sd: float | None = None
     note: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
 
 
 def markdown(outcome: str, rows: Sequence[Row], *, scope: str, workers: int) -> str:
@@ -164,13 +157,6 @@ def installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def processor() -> str:
-    """The processor's name, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
-    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
 
 
 def memory_gib() -> float:

@@ -20,7 +20,7 @@ import xarray as xr
 from hitlbayes.diagnostics import R_HAT_LIMIT, Check, diagnose, judge, split_r_hat
 from hitlbayes.errors import ConvergenceWarning, FitError, SpecError
 from hitlbayes.fitting.progress import follow
-from hitlbayes.fitting.run import on_device
+from hitlbayes.fitting.run import on_device, plain_labels
 from hitlbayes.inference import general
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.mixed import SEED, Device, Sampling
@@ -256,11 +256,5 @@ def _dataset(model: Model, values: dict[str, np.ndarray], *, lead: tuple[str, ..
         for dim in dims:
             labels = model.coords.get(dim)
             if labels is not None:
-                coords[dim] = _plain(labels)
+                coords[dim] = plain_labels(np.asarray(labels))
     return xr.Dataset(data, coords=coords)
-
-
-def _plain(labels: Sequence[Any]) -> np.ndarray:
-    """Labels as an array that netCDF and zarr can hold."""
-    made = np.asarray(labels)
-    return made if made.dtype.kind in "iufbM" else np.array([str(v) for v in labels])

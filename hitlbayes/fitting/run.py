@@ -188,8 +188,8 @@ def _posterior(
         data[f"{level}_change"] = (("chain", "draw", level), unit[..., :n, 1] * scale)
     if treated:
         data[f"{level}_effect"] = (("chain", "draw", level), own[..., :n] * scale)
-    coords: dict[str, Any] = {f"{g.name}_level": _plain(g.labels) for g in structure.groups}
-    coords |= {level: _plain(structure.unit.labels), "term": list(design.names)}
+    coords: dict[str, Any] = {f"{g.name}_level": plain_labels(g.labels) for g in structure.groups}
+    coords |= {level: plain_labels(structure.unit.labels), "term": list(design.names)}
     coords |= {"phase": list(structure.phase_labels)} if layout.n_aux else {}
     return xr.Dataset(data, coords=coords)
 
@@ -209,7 +209,7 @@ def _hyper(model: Model, psi: np.ndarray, beliefs: Beliefs) -> dict[str, Any]:
     return data
 
 
-def _plain(labels: np.ndarray) -> np.ndarray:
+def plain_labels(labels: np.ndarray) -> np.ndarray:
     """Labels as a plain numpy array that netCDF and zarr can hold."""
     labels = np.asarray(labels)
     if labels.dtype.kind in "iufbM":

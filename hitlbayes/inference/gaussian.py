@@ -78,6 +78,7 @@ def sample_means(
     """`draws` draws of the posterior; psi (k,) is where the search for the mode begins."""
     rng = np.random.default_rng(seed)
     free = np.isnan(np.asarray(beliefs.fixed))
+    n_free = int(free.sum())
     signs = reflections(layout, free)
     data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
     base = np.where(free, psi, 0.0)
@@ -94,13 +95,15 @@ def sample_means(
     density = density_with(beliefs)
     points, log_ratio = propose(laplace_proposal(density, psi[free]), density, signs, size=PILOT, rng=rng)
     first = psis.smooth(log_ratio)
-    moved, beliefs = rebend(whole(points), tempered(first.log_weights, free.sum()), beliefs, layout=layout)
+    first_weights = tempered(first.log_weights, n_free)
+    moved, beliefs = rebend(whole(points), first_weights, beliefs, layout=layout)
     density, first_points = density_with(beliefs), moved[:, free]
-    proposal = match_moments(first_points, tempered(first.log_weights, free.sum()))
+    proposal = match_moments(first_points, first_weights)
     points, log_ratio = propose(proposal, density, signs, size=2 * PILOT, rng=rng)
     second = psis.smooth(log_ratio)
     # Each pilot counts by what it is worth, so that a poor second one does not undo a good first.
-    weights = np.concatenate([w.effective * tempered(w.log_weights, free.sum()) for w in (first, second)])
+    worth = first.effective * first_weights, second.effective * tempered(second.log_weights, n_free)
+    weights = np.concatenate(worth)
     proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
     best: tuple[np.ndarray, psis.Smoothed] | None = None
     for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
@@ -112,7 +115,7 @@ def sample_means(
         good = best[1].k_hat < GOOD_K and best[1].effective > GOOD_SHARE * draws
         if good or (attempt >= ATTEMPTS - 1 and best[1].k_hat < psis.TRUSTED_K):
             break
-        proposal = match_moments(points, tempered(weighed.log_weights, free.sum()))
+        proposal = match_moments(points, tempered(weighed.log_weights, n_free))
     points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     progress("drawing effects", 0.7)

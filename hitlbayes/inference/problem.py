@@ -179,7 +179,8 @@ def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) ->
 def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
     """Hyperparameters at coordinates psi (k,), by role."""
     scale, atanh, log_sigma, _ = natural(psi, layout, beliefs)
-    a, b = len(BLOCKS[layout.block].scales), len(BLOCKS[layout.block].scales) + len(layout.n_levels)
+    a = len(BLOCKS[layout.block].scales)
+    b = a + len(layout.n_levels)
     none = jnp.zeros((), psi.dtype)
     shock = scale[b] if layout.has_shock else none
     over = scale[layout.n_scales - 1] if layout.family == "count" else none
@@ -189,15 +190,12 @@ def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
 
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
     """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
-    n, n_rho = layout.n_scales, len(BLOCKS[layout.block].correlations)
-    _, atanh, _, precision = natural(psi, layout, beliefs)
-    scale = beliefs.bend * jnp.sinh(psi[:n])
-    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[:n])
+    scale, atanh, log_sigma, precision = natural(psi, layout, beliefs)
+    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[: layout.n_scales])
     # d tanh(y)/dy = 1 - tanh(y)^2 raises the exponent by one; dy/dx = precision^(-1/2).
     log_rho = -2.0 * beliefs.lkj * _log_cosh(atanh) - 0.5 * jnp.log(precision)
-    aux = psi[n + n_rho :]
-    log_sigma = -0.5 * (jnp.exp(aux) / beliefs.aux_sd) ** 2 + aux
-    terms = jnp.concatenate([log_scales, log_rho, log_sigma])
+    log_aux = -0.5 * (jnp.exp(log_sigma) / beliefs.aux_sd) ** 2 + log_sigma
+    terms = jnp.concatenate([log_scales, log_rho, log_aux])
     return jnp.sum(jnp.where(jnp.isnan(beliefs.fixed), terms, -0.5 * psi**2))
 
 

@@ -26,7 +26,7 @@ def rebend(
     The bend runs from four spreads of the signed scale, where its mean is within two spreads of zero, to
     one spread, where it is more than eight away.
     """
-    n, plain = layout.n_scales, _plain(beliefs)
+    n, plain = layout.n_scales, _in_numpy(beliefs)
     c = len(BLOCKS[layout.block].correlations)
     scale, atanh, log_sigma, _ = natural(psi, layout, plain, xp=np)
     centre = weights @ scale
@@ -49,7 +49,7 @@ def rebend(
 
 def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout) -> np.ndarray:
     """How far each coordinate (k,) moves in the new coordinates for a unit in the old ones, at psi's mean."""
-    before, after = _plain(before), _plain(after)
+    before, after = _in_numpy(before), _in_numpy(after)
     old = natural(psi.mean(axis=0), layout, before, xp=np)
     _, precision = pull_of(old.scale, layout, after, xp=np)
     made = np.ones(layout.n_hyper)
@@ -80,5 +80,5 @@ def _slope(
     return float(found.x[0]), float(np.exp(np.clip(found.x[1], -20.0, 20.0)))
 
 
-def _plain(beliefs: Beliefs) -> Beliefs:
+def _in_numpy(beliefs: Beliefs) -> Beliefs:
     return Beliefs(*map(np.asarray, beliefs))

@@ -49,9 +49,7 @@ class Terms(NamedTuple):
     cross: jax.Array
 
 
-def row_loglik(
-    family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array
-) -> jax.Array:
+def row_loglik(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array, over: jax.Array) -> jax.Array:
     """Sum over rows of the row terms of the log likelihood.
 
     Parameters

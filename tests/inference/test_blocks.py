@@ -30,9 +30,7 @@ def test_split_effects_have_the_effects_own_distribution():
     with jax.enable_x64(True):
         factor = np.asarray(BLOCKS["did"].factor(jnp.asarray(SCALE), jnp.asarray(RHO)))[1]
         block = rng.normal(size=(n, 2)) @ factor.T
-        own = np.asarray(
-            split_effect(*map(jnp.asarray, (block, SCALE, RHO, rng.normal(size=n))))
-        )
+        own = np.asarray(split_effect(*map(jnp.asarray, (block, SCALE, RHO, rng.normal(size=n)))))
     assert own.std() == pytest.approx(SCALE[2], rel=SAMPLING)
     assert np.corrcoef(own, block[:, 0])[0, 1] == pytest.approx(RHO[1], abs=SAMPLING)
     assert np.corrcoef(block[:, 1] - own, block[:, 0])[0, 1] == pytest.approx(RHO[0], abs=SAMPLING)
