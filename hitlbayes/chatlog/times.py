@@ -50,7 +50,7 @@ def check_zone(tz: str | None) -> None:
         ) from error
 
 
-def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
+def local(raw: ir.Column, *, tz: str | None, name: str = "start_time") -> ir.Column:
     """Naive local time of every stamp, null where text is no ISO 8601 stamp.
 
     Parameters
@@ -59,6 +59,8 @@ def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
         Timestamps with or without a zone, dates, or ISO 8601 text.
     tz : str or None
         The experiment's IANA zone; required where stamps are aware. Naive stamps are taken as local already.
+    name : str
+        What the column is called in messages.
 
     Raises
     ------
@@ -67,41 +69,43 @@ def local(raw: ir.Column, *, tz: str | None) -> ir.Column:
     """
     dtype = raw.type()
     if dtype.is_string():
-        return _from_text(raw, tz=tz)
+        return _from_text(raw, tz=tz, name=name)
     if dtype.is_date():
         return raw.cast("timestamp(6)")
     if dtype.is_unknown() and AWARE_NS in str(dtype):
-        return _in_zone(_make_timestamptz(_microseconds(raw)), tz=tz, found="timestamps with a time zone")
+        return _in_zone(
+            _make_timestamptz(_microseconds(raw)), tz=tz, name=name, found="timestamps with a time zone"
+        )
     if not dtype.is_timestamp():
         raise SchemaError(
-            f"column 'start_time' is of type {dtype}.\n  expected: timestamps, dates or ISO 8601 text\n"
+            f"column {name!r} is of type {dtype}.\n  expected: timestamps, dates or ISO 8601 text\n"
             "  to do: convert epochs or other formats to timestamps first, for instance with "
             "pandas.to_datetime."
         )
     if dtype.timezone is not None:
-        return _in_zone(raw, tz=tz, found=f"timestamps with time zone {dtype.timezone!r}")
+        return _in_zone(raw, tz=tz, name=name, found=f"timestamps with time zone {dtype.timezone!r}")
     if dtype.scale == 9 and raw.get_backend().name == "duckdb":
         return _make_timestamp(_microseconds(raw))
     return raw.cast("timestamp(6)")
 
 
-def _in_zone(aware: ir.Column, *, tz: str | None, found: str) -> ir.Column:
+def _in_zone(aware: ir.Column, *, tz: str | None, name: str, found: str) -> ir.Column:
     if tz is None:
         raise SchemaError(
-            f"column 'start_time' holds {found}, and tz is not given.\n"
+            f"column {name!r} holds {found}, and tz is not given.\n"
             "  expected: the zone in which the experiment's days are cut (a chat at 00:30 on 15 August in "
             "Shanghai is on 14 August in UTC)\n  to do: pass tz=, for instance tz='Asia/Shanghai'."
         )
     if aware.get_backend().name != "duckdb":
         raise SchemaError(
-            f"column 'start_time' holds {found}, in an ibis table of {aware.get_backend().name}.\n"
+            f"column {name!r} holds {found}, in an ibis table of {aware.get_backend().name}.\n"
             "  expected: naive local timestamps on backends other than DuckDB\n"
             f"  to do: convert the column to local time in {tz} in the table expression, then read it."
         )
     return _timezone(tz, aware.cast("timestamp('UTC')"))
 
 
-def _from_text(raw: ir.Column, *, tz: str | None) -> ir.Column:
+def _from_text(raw: ir.Column, *, tz: str | None, name: str) -> ir.Column:
     offset = ibis.ifelse(raw.re_search(OFFSET), raw.re_extract(OFFSET, 1), "")
     stamps = raw.as_table().filter(raw.re_search(STAMP))
     seen = stamps.select(offset=offset).group_by("offset").agg(rows=lambda t: t.count())
@@ -113,11 +117,13 @@ def _from_text(raw: ir.Column, *, tz: str | None) -> ir.Column:
             for row in counts.itertuples()
         )
         raise SchemaError(
-            f"column 'start_time' mixes UTC offsets: {kinds}.\n  expected: text stamps that all have the "
+            f"column {name!r} mixes UTC offsets: {kinds}.\n  expected: text stamps that all have the "
             "same offset, "
             "or all none\n  to do: convert the column to UTC, or to local time without offsets, then read it."
         )
     if len(counts) == 1 and counts.offset.iloc[0]:
         aware = clean.try_cast("timestamp('UTC')")
-        return _in_zone(aware, tz=tz, found=f"text stamps with the offset {counts.offset.iloc[0]!r}")
+        return _in_zone(
+            aware, tz=tz, name=name, found=f"text stamps with the offset {counts.offset.iloc[0]!r}"
+        )
     return clean.try_cast("timestamp(6)")
