@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.chatlog import Panel as Panel
     from hitlbayes.chatlog import panel as panel
     from hitlbayes.chatlog import read_chats as read_chats
+    from hitlbayes.design.balance import balance as balance
+    from hitlbayes.design.matching import Matched as Matched
+    from hitlbayes.design.matching import match as match
     from hitlbayes.published import reanalyze as reanalyze
     from hitlbayes.result import Fit as Fit
     from hitlbayes.spec.priors import dirichlet as dirichlet
@@ -23,7 +26,9 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.spec.priors import lkj as lkj
     from hitlbayes.spec.priors import normal as normal
     from hitlbayes.storage import load as load
+    from hitlbayes.studies import EventStudy as EventStudy
     from hitlbayes.studies import fit_did as fit_did
+    from hitlbayes.studies import fit_event_study as fit_event_study
     from hitlbayes.studies import fit_mixed as fit_mixed
     from hitlbayes.studies import prior_predictive as prior_predictive
     from hitlbayes.twin import simulate as simulate
@@ -37,9 +42,14 @@ _PUBLIC = {
     "panel": "chatlog",
     "Chats": "chatlog",
     "Panel": "chatlog",
+    "match": "design.matching",
+    "Matched": "design.matching",
+    "balance": "design.balance",
     "simulate": "twin",
     "simulate_cells": "twin",
     "fit_did": "studies",
+    "fit_event_study": "studies",
+    "EventStudy": "studies",
     "fit_mixed": "studies",
     "prior_predictive": "studies",
     "Fit": "result",
