@@ -150,12 +150,8 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
 
 def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Weighted cross-product of the outer design (m, m)."""
-    columns = [data.X[p] for p in range(layout.n_coef)]
-    top = (
-        jnp.stack([_onto_outer(w * x, data, layout) for x in columns])
-        if columns
-        else jnp.zeros((0, layout.n_outer))
-    )
+    # Mapped, not unrolled: an event study has a column for every period, and each would be compiled anew.
+    top = jax.vmap(lambda x: _onto_outer(w * x, data, layout))(jnp.asarray(data.X))
     rows = [top]
     for k, size in enumerate(layout.n_levels):
         start = layout.n_coef + sum(layout.n_levels[:k])
