@@ -51,9 +51,15 @@ def effective_sizes(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def diagnose(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """r_hat and effective sizes by name; parameters are (chains, draws) each. Constants get NaN."""
+    """r_hat and effective sizes by name; parameters are (chains, draws) each. Constants get NaN.
+
+    A parameter of which any draw is not finite has an infinite r_hat and no effective draws.
+    """
     rows = []
     for name, draws in parameters.items():
+        if not np.all(np.isfinite(draws)):
+            rows.append((name, np.inf, 0.0, 0.0))
+            continue
         if not np.ptp(draws) > 0:
             rows.append((name, np.nan, np.nan, np.nan))
             continue
@@ -68,7 +74,9 @@ def judge(table: pd.DataFrame, *, stats: xr.Dataset, k_hat: float, effective: fl
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
     if effective == effective:
         bulk = min(bulk, effective)
-    if r_hat > R_HAT_LIMIT:
+    if np.isinf(r_hat):
+        problems.append(f"draws of {table['r_hat'].idxmax()} are not finite")
+    elif r_hat > R_HAT_LIMIT:
         problems.append(f"r_hat is {r_hat:.3f} for {table['r_hat'].idxmax()} (limit {R_HAT_LIMIT})")
     if bulk < ESS_LIMIT:
         problems.append(f"bulk ESS is {bulk:,.0f} for {table['ess_bulk'].idxmin()} (limit {ESS_LIMIT:.0f})")

@@ -1,0 +1,59 @@
+"""What the checks say of draws that are good, few, stuck, constant or not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from hitlbayes.diagnostics import diagnose, judge
+
+DRAWS = (4, 500)
+
+
+def verdict(parameters: dict[str, np.ndarray], *, diverging: int = 0, k_hat: float = np.nan):
+    flags = np.zeros(DRAWS, bool)
+    flags.flat[:diverging] = True
+    stats = xr.Dataset({"diverging": (("chain", "draw"), flags)})
+    effective = np.nan if np.isnan(k_hat) else float(flags.size)
+    return judge(diagnose(parameters), stats=stats, k_hat=k_hat, effective=effective)
+
+
+def good(seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=DRAWS)
+
+
+def test_independent_draws_and_held_parameters_pass():
+    check = verdict({"a": good(), "held": np.full(DRAWS, 0.3)})
+    assert check.ok
+    assert str(check).startswith("checks passed")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_draw_that_is_not_finite_fails(value):
+    broken = good()
+    broken[2, 7] = value
+    check = verdict({"a": good(), "b": broken})
+    assert not check.ok
+    assert check.problems[0] == "draws of b are not finite"
+    assert (check.ess_bulk, check.ess_tail) == (0.0, 0.0)
+
+
+def test_draws_that_are_all_missing_do_not_pass_for_a_constant():
+    assert not verdict({"a": np.full(DRAWS, np.nan)}).ok
+
+
+def test_chains_that_disagree_fail():
+    apart = good() + np.arange(4)[:, None]
+    assert any("r_hat" in text and "for b" in text for text in verdict({"a": good(), "b": apart}).problems)
+
+
+def test_draws_that_hardly_move_fail():
+    slow = np.cumsum(good(2), axis=1) * 0.05
+    assert any(text.startswith("bulk ESS") for text in verdict({"slow": slow}).problems)
+
+
+def test_divergences_and_importance_weights_count():
+    assert verdict({"a": good()}, diverging=20).ok  # one in a hundred
+    assert "21 of 2000 trajectories diverged" in verdict({"a": good()}, diverging=21).problems
+    assert any("k-hat is 0.80" in text for text in verdict({"a": good()}, k_hat=0.8).problems)
