@@ -135,10 +135,10 @@ def _columns(
         raw = table[source]
         value = local(raw, tz=tz) if variable.kind == "time" else convert(raw, variable, name=name)
         under[name] = Column(raw, value, variable, source)
-    return _whole_numbers(table, under=under) if opened.text else under
+    return whole_numbers(table, under=under) if opened.text else under
 
 
-def _whole_numbers(table: ir.Table, *, under: Mapping[str, Column]) -> dict[str, Column]:
+def whole_numbers(table: ir.Table, *, under: Mapping[str, Column]) -> dict[str, Column]:
     """Names read from CSV as integers where that loses nothing: "17" becomes 17, but "007" stays text."""
     names = [name for name, column in under.items() if column.variable.kind in ("id", "label")]
     names = [name for name in names if not under[name].variable.labels]
