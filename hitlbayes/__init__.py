@@ -13,8 +13,11 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.bridge import sample as sample
     from hitlbayes.chatlog import Chats as Chats
     from hitlbayes.chatlog import Panel as Panel
+    from hitlbayes.chatlog import chats_from_logs as chats_from_logs
     from hitlbayes.chatlog import panel as panel
     from hitlbayes.chatlog import read_chats as read_chats
+    from hitlbayes.chatlog import retrials as retrials
+    from hitlbayes.chatlog import without as without
     from hitlbayes.design.balance import balance as balance
     from hitlbayes.design.matching import Matched as Matched
     from hitlbayes.design.matching import match as match
@@ -40,6 +43,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "read_chats": "chatlog",
     "panel": "chatlog",
+    "chats_from_logs": "chatlog",
+    "retrials": "chatlog",
+    "without": "chatlog",
     "Chats": "chatlog",
     "Panel": "chatlog",
     "match": "design.matching",

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from hitlbayes.chatlog.frame import Chats, Panel
+from hitlbayes.chatlog.logged import LoggedChats
+from hitlbayes.chatlog.logs import chats_from_logs
 from hitlbayes.chatlog.panel import panel
 from hitlbayes.chatlog.read import read_chats
+from hitlbayes.chatlog.retrials import retrials
+from hitlbayes.chatlog.subset import without
 
-__all__ = ["Chats", "Panel", "panel", "read_chats"]
+__all__ = [
+    "Chats",
+    "LoggedChats",
+    "Panel",
+    "chats_from_logs",
+    "panel",
+    "read_chats",
+    "retrials",
+    "without",
+]

@@ -31,6 +31,8 @@ class Chats:
         Workers in each arm: {0: control, 1: treated}.
     observed : dict
         Canonical column -> values that are not missing.
+    drops : dict
+        Reason -> chats left out of the log that was read.
     """
 
     table: ir.Table
@@ -41,6 +43,7 @@ class Chats:
     ratings: int = 5
     workers: dict[int, int] = field(default_factory=dict)
     observed: dict[str, int] = field(default_factory=dict)
+    drops: dict[str, int] = field(default_factory=dict)
 
     def to_pandas(self) -> pd.DataFrame:
         """Every chat in memory: only for small logs."""
@@ -57,6 +60,7 @@ class Chats:
         lines.append(f"  complete  {', '.join(full)}")
         if gaps:
             lines.append("  missing   " + ", ".join(f"{name} {share:.1%}" for name, share in gaps.items()))
+        lines += [f"  left out  {rows:,} chats: {why}" for why, rows in self.drops.items()]
         others = [name for name in self.table.columns if name not in self.observed and name != "post"]
         if others:
             lines.append(f"  others    {', '.join(others)}")

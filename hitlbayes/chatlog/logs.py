@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
-import ibis.expr.types as ir
-import pandas as pd
 import pyarrow as pa
 
 from hitlbayes.chatlog.activity import read_activity
 from hitlbayes.chatlog.assemble import MEASURED, attended, gaps, measured_chats, of_sessions, put
+from hitlbayes.chatlog.logged import LoggedChats, logged
 from hitlbayes.chatlog.messages import DelayFrom, Role, Rounds, measure_messages, read_messages
 from hitlbayes.chatlog.source import connect, readable
 from hitlbayes.chatlog.whose import read_sessions, whose
-from hitlbayes.errors import DataWarning, SpecError
+from hitlbayes.errors import SpecError
 
 LOGS = ("messages", "activity", "sessions")
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class LoggedChats:
-    """One row per chat, measured from raw logs; `read_chats(logged.table, ...)` checks and reads it.
-
-    Attributes
-    ----------
-    table : ibis.Table
-        In DuckDB, in memory; canonical columns, then those of the sessions.
-    n : int
-        Chats.
-    notes : DataFrame
-        `what`, `rows`: everything that was left out, is missing or had to be decided. Nothing else was.
-    """
-
-    table: ir.Table
-    n: int
-    notes: pd.DataFrame
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Every chat in memory."""
-        return self.table.to_pandas()
-
-    def __repr__(self) -> str:
-        lines = [f"LoggedChats: {self.n:,} chats", f"  columns   {', '.join(self.table.columns)}"]
-        lines += [f"  {row.rows:>12,}  {row.what}" for row in self.notes.itertuples()]
-        return "\n".join(lines)
 
 
 def chats_from_logs(
@@ -114,14 +83,14 @@ def chats_from_logs(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> log = pd.DataFrame({
     ...     "chat_id": 1, "worker_id": 7, "sender": ["worker", "customer", "worker"],
     ...     "text": ["Hello", "您好", "How can I help?"],
-    ...     "time": pd.to_datetime(["2024-08-15 09:00:30", "2024-08-15 09:00:40", "2024-08-15 09:00:55"]),
+    ...     "time": pd.to_datetime([f"2024-08-15 09:00:{s}" for s in (30, 40, 55)]),
     ... })
-    >>> logged = chats_from_logs(log)
-    >>> logged.to_pandas()[["duration", "rounds", "messages", "words", "avg_delay"]].values.tolist()
-    [[25.0, 1.0, 3.0, 7.0, 15.0]]
+    >>> chats_from_logs(log).to_pandas()[["duration", "rounds", "words", "avg_delay"]].values.tolist()
+    [[25.0, 1.0, 7.0, 15.0]]
     """
     named = _options(columns=columns, rounds=rounds, delay_from=delay_from, idle=idle)
     if activity is None and (actions is not None or idle is not None):
@@ -136,7 +105,9 @@ def chats_from_logs(
     with readable():
         talk = put(con, "talk", measure_messages(said, rounds=rounds, delay_from=delay_from).to_pyarrow())
         owners = whose(talk, events=events, sessions=listed)
-    chats = talk.left_join(put(con, "owners", pa.Table.from_pandas(owners)), "chat_id").drop("chat_id_right")
+    chats = talk.left_join(
+        put(con, "owners", pa.Table.from_pandas(owners, preserve_index=False)), "chat_id"
+    ).drop("chat_id_right")
     if events is not None:
         spells, odd = attended(chats, events=events, idle=idle)
         chats = chats.left_join(put(con, "attended", spells), "chat_id").drop("chat_id_right")
@@ -144,7 +115,7 @@ def chats_from_logs(
     measured = put(con, "measured", measured_chats(chats).order_by("chat_id").to_pyarrow())
     notes |= gaps(chats)
     table, odd = of_sessions(con, measured=measured, sessions=listed)
-    return LoggedChats(table, int(table.count().to_pyarrow().as_py()), _said(notes | odd))
+    return logged(table, notes=notes | odd)
 
 
 def _options(
@@ -165,14 +136,3 @@ def _options(
             "your name, for instance columns={'messages': {'chat_id': 'session'}}."
         )
     return dict(columns or {})
-
-
-def _said(notes: Mapping[str, int]) -> pd.DataFrame:
-    """What there is to know about the logs, as a frame and as a warning."""
-    kept = {what: rows for what, rows in notes.items() if rows}
-    if kept:
-        lines = "\n".join(f"  {rows:>12,}  {what}" for what, rows in kept.items())
-        warnings.warn(f"of the logs, be aware (it is in .notes too):\n{lines}", DataWarning, stacklevel=3)
-    return pd.DataFrame({"what": list(kept), "rows": list(kept.values())}).astype(
-        {"what": "str", "rows": "int64"}
-    )

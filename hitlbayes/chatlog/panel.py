@@ -108,7 +108,7 @@ def panel(
             name: histogram(source, by=list(splits), name=name, cells=cells)
             for name in _distributions(histograms, outcomes=kept)
         },
-        drops=_drops(cells, outcomes=kept, scope_drops=drops, left_out=left_out),
+        drops=_drops(cells, outcomes=kept, scope_drops=chats.drops | drops, left_out=left_out),
         left_out=left_out,
         scope=scope,
         period=period,

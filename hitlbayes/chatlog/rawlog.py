@@ -38,6 +38,7 @@ def read_log(
     columns: Mapping[str, str] | None,
     tz: str | None,
     what: str,
+    all_of: bool = False,
 ) -> ir.Table:
     """The known columns of a log that it has, each value checked, in DuckDB.
 
@@ -49,6 +50,7 @@ def read_log(
     columns : canonical name -> the user's name
     tz : zone of aware stamps
     what : name of the log in messages
+    all_of : every known column must be there, with gaps or without
 
     Returns
     -------
@@ -64,7 +66,7 @@ def read_log(
             f"the {what} is an ibis table of {table.get_backend().name}.\n  expected: DuckDB, a file or a "
             "frame\n  to do: export it to Parquet and pass the path."
         )
-    require([*required, *mapped], columns=table.columns, mapped=mapped)
+    require([*(known if all_of else required), *mapped], columns=table.columns, mapped=mapped)
     under: dict[str, Column] = {}
     for name, variable in known.items():
         source_name = mapped.get(name, name)
