@@ -43,6 +43,7 @@ ROLES = {"unit": "worker", "time": "day", "treated": "arm", "post": "after"}
 COMMON = {
     "treatment": hb.normal(0.3, 0.7),
     "treated": hb.normal(-0.2, 0.5),
+    "treatment, period mean": hb.normal(0.2, 0.4),  # of the standardised column, which is -1 before, 1 after
     "sd_level": hb.half_normal(0.6),
     "sd_drift": hb.half_normal(0.4),
     "sd_effect": hb.half_normal(0.5),
@@ -93,20 +94,29 @@ def simulate(family: str, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[
         p[f"sd_{name}"] * (p[f"rho_{name}"] * u[0] + np.sqrt(1 - p[f"rho_{name}"] ** 2) * own)
         for name, own in (("drift", u[1]), ("effect", u[2]))
     )
+    post = p["treatment, period mean"]
     period = p["sd_period"] * rng.standard_normal(DAYS)
     worker, day = grid["worker"].to_numpy(), grid["day"].to_numpy()
     arm, after = grid["arm"].to_numpy(), grid["after"].to_numpy()
     without = p.get("intercept", 0.0) + p["treated"] * arm + level[worker] + drift[worker] * after
-    without = without + period[day] + p["sd_shock"] * rng.standard_normal(len(grid))
+    without = without + post * (2 * after - 1) + period[day] + p["sd_shock"] * rng.standard_normal(len(grid))
     own = (p["treatment"] + effect[worker]) * arm * after
     chats = grid.loc[grid.index.repeat(CHATS)].reset_index(drop=True)
     chats["y"] = _outcomes(family, np.repeat(without + own, CHATS), np.repeat(2 * arm + after, CHATS), p, rng)
     now = (arm * after) == 1
-    truth = {name: value for name, value in p.items()}
+    truth = _as_reported(p)
     truth |= {"ATT": float(np.mean(_mean(family, without + own, p)[now] - _mean(family, without, p)[now]))}
     latent = {"level of worker 2": level[1], "effect of worker 2": p["treatment"] + effect[1]}
     latent |= {"drift of worker 1": drift[0], "day 1": period[0]}
     return chats, truth | {name: float(value) for name, value in latent.items()}
+
+
+def _as_reported(p: dict[str, float]) -> dict[str, float]:
+    """Parameters of the columns as they are: half the workers are treated, so the period mean is 0 or 1/2."""
+    post = p["treatment, period mean"]
+    moved = {name: value + post for name, value in p.items() if name.startswith("cutpoint")}
+    moved |= {name: value - post for name, value in p.items() if name == "intercept"}
+    return p | moved | {"treatment, period mean": 4.0 * post}
 
 
 def _outcomes(family: str, eta: np.ndarray, phase: np.ndarray, p: dict[str, float], rng) -> object:
@@ -169,6 +179,8 @@ def one(family: str, run: int) -> dict[str, float]:
     seconds = perf_counter() - begun
     step = DRAWS * CHAINS // KEPT
     draws = {name: values.reshape(-1)[::step] for name, values in reported(made).items()}
+    if set(draws) != set(truth):
+        raise SystemExit(f"{family}: the fit and the simulation differ in {set(draws) ^ set(truth)}")
     ranks = {name: int(np.sum(draws[name] < truth[name])) for name in truth}
     check = made.check()
     return {"run": run, **ranks, "ok": int(check.ok), "ess": check.ess_bulk, "seconds": round(seconds, 2)}
