@@ -4,7 +4,7 @@
 
 Three logs are written as Parquet by DuckDB to a temporary folder, in another process, so that the peak memory
 printed is that of `chats_from_logs` alone: messages (14 a chat, half of them Chinese, in order of time over
-all chats), clicks (3 a message) and sessions. They are synthetic and follow no calibration: only their number,
+all chats), clicks (3 a message) and sessions. They are synthetic and not calibrated: only their number,
 types and overlap matter here.
 """
 
