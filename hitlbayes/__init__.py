@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.chatlog import retrials as retrials
     from hitlbayes.chatlog import without as without
     from hitlbayes.design.balance import balance as balance
+    from hitlbayes.design.escalation import match_by_escalation as match_by_escalation
     from hitlbayes.design.matching import Matched as Matched
     from hitlbayes.design.matching import match as match
     from hitlbayes.published import reanalyze as reanalyze
@@ -50,6 +51,7 @@ _PUBLIC = {
     "Panel": "chatlog",
     "match": "design.matching",
     "Matched": "design.matching",
+    "match_by_escalation": "design.escalation",
     "balance": "design.balance",
     "simulate": "twin",
     "simulate_cells": "twin",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hitlbayes.design.covariates import Covariates, Missing, read_covariates, refuse_gaps
 from hitlbayes.design.nearest import Limits, Order, has_candidate, nearest_neighbours
-from hitlbayes.design.propensity import propensity_scores
+from hitlbayes.design.propensity import Propensity, propensity_scores
 from hitlbayes.errors import DesignError, FitError, SchemaError, SpecError
 
 SEED = 20240815
@@ -42,7 +42,8 @@ class Matched:
     unmatched : DataFrame
         Treated rows without a control: ``index``, ``row``, ``why``.
     settings : dict
-        What was asked for, and what was found on the way: ``left_out`` columns and ``filled`` gaps.
+        What was asked for, and what was found on the way: ``left_out`` columns, ``filled`` gaps, rows whose
+        arm is ``foretold`` (`hitlbayes.design.propensity`).
     """
 
     frame: pd.DataFrame
@@ -82,6 +83,10 @@ class Matched:
             f"  largest   gap of a pair {self.pairs['gap_sd'].max():.3f} SD of the distance",
         ]
         lines += [f"  unmatched {k:,}: {why}" for why, k in self.unmatched["why"].value_counts().items()]
+        foretold = self.settings["foretold"]
+        if any(foretold.values()):
+            count = f"{foretold['treated']:,} treated and {foretold['control']:,} control rows"
+            lines.append(f"  foretold  {count}, by {', '.join(self.settings['foretold_by'])}")
         for what, names in (("left out", self.settings["left_out"]), ("filled", self.settings["filled"])):
             lines += [f"  {what:<9} {', '.join(names)}"] if names else []
         return "\n".join(lines)
@@ -165,7 +170,7 @@ def match(
     if estimand != "ATT":
         raise SpecError(f"estimand is {estimand!r}; matching estimates the effect on the treated, 'ATT'.")
     covariates = read_covariates(frame, formula=formula, missing=missing)
-    values, left_out = _distance(distance, covariates)
+    values, found = _distance(distance, covariates)
     limits = _limits(
         frame,
         values,
@@ -190,7 +195,9 @@ def match(
         "estimand": estimand,
         "missing": missing,
         "seed": seed,
-        "left_out": list(left_out),
+        "left_out": list(found.left_out) if found else [],
+        "foretold": found.foretold if found else {},
+        "foretold_by": list(found.foretold_by) if found else [],
         "filled": covariates.filled,
     }
     return Matched(
@@ -205,7 +212,7 @@ def match(
     )
 
 
-def _distance(given: Any, covariates: Covariates) -> tuple[np.ndarray, tuple[str, ...]]:
+def _distance(given: Any, covariates: Covariates) -> tuple[np.ndarray, Propensity | None]:
     treated = covariates.treated
     if not isinstance(given, str):
         values = np.asarray(given, float)
@@ -215,12 +222,12 @@ def _distance(given: Any, covariates: Covariates) -> tuple[np.ndarray, tuple[str
                 f"distance has shape {values.shape} and {odd:,} values that are not finite; "
                 f"expected one finite number for each of {len(treated):,} rows."
             )
-        return values, ()
+        return values, None
     if given not in ("probability", "logit"):
         raise SpecError(f"distance is {given!r}; expected 'probability', 'logit' or an array of numbers.")
     model = covariates.model
     found = propensity_scores(model.to_numpy(), treated, names=list(map(str, model)))
-    return (found.probability if given == "probability" else found.logit), found.left_out
+    return (found.probability if given == "probability" else found.logit), found
 
 
 def _limits(

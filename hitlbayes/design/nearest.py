@@ -3,14 +3,14 @@
 The rules are those of R's MatchIt 4.7 (`method = "nearest"`, doi:10.18637/jss.v042.i08): treated rows take
 turns in a stated order and each takes the nearest control that is still free. Controls lie in sorted order
 and a taken one is skipped by a pointer to the next free one (union-find), so that a turn costs next to
-nothing however crowded the neighbourhood is. Only calipers on covariates can make a turn long: they are tried
-control by control, nearest first.
+nothing however crowded the neighbourhood is. Only calipers on covariates can make a turn long: all free
+controls within the caliper of the distance are then looked at.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -22,7 +22,6 @@ from hitlbayes.errors import SpecError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Order = Literal["largest", "smallest", "data", "closest", "random"]
-Compatible = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +120,39 @@ class _Market:
         self.end: list[int] = np.searchsorted(strata, limits.strata, "right").tolist()
         self.distance: list[float] = distance.tolist()
         self.caliper = limits.caliper
-        self.compatible = _covariate_rule(limits)
+        self.limits = limits if limits.widths.size else None
+        self.sorted = np.asarray(self.values)
+        self.covariates = limits.covariates[self.rows]
+        self.free = np.ones(len(self.rows), bool)
         size = len(self.rows)
         # position p is entry p + 1 of `down` (entry 0: none left) and entry p of `up` (entry size: none left)
         self._down, self._up = list(range(size + 1)), list(range(size + 1))
 
     def nearest(self, row: int) -> int:
         """Position of the nearest free control that `row` may take; -1 where there is none."""
-        spot, first, end, at = self.spot[row], self.first[row], self.end[row], self.distance[row]
-        low, high = _root(self._down, spot) - 1, _root(self._up, spot)
-        while True:
-            left = at - self.values[low] if low >= first else np.inf
-            right = self.values[high] - at if high < end else np.inf
-            gap = min(left, right)
-            if gap > self.caliper or gap == np.inf:
-                return -1
-            found = low if left <= right else high
-            if self.compatible is None or self.compatible(row, self.rows[found]):
-                return found
-            if left <= right:
-                low = _root(self._down, low) - 1
-            else:
-                high = _root(self._up, high + 1)
+        first, end, at = self.first[row], self.end[row], self.distance[row]
+        low, high = self._beside(row)
+        left = at - self.values[low] if low >= first else np.inf
+        right = self.values[high] - at if high < end else np.inf
+        gap = min(left, right)
+        if gap > self.caliper or gap == np.inf:
+            return -1
+        return low if left <= right else high
+
+    def _beside(self, row: int) -> tuple[int, int]:
+        """The free controls next to a row on its left and right that keep its calipers on covariates."""
+        spot = self.spot[row]
+        if self.limits is None:
+            return _root(self._down, spot) - 1, _root(self._up, spot)
+        first, end, at = self.first[row], self.end[row], self.distance[row]
+        low = first + int(np.searchsorted(self.sorted[first:end], at - self.caliper, "left"))
+        high = first + int(np.searchsorted(self.sorted[first:end], at + self.caliper, "right"))
+        # one more on either side: the sums above round, the difference that decides does not
+        low, high = max(low - 1, first), min(high + 1, end)
+        gaps = np.abs(self.covariates[low:high] - self.limits.covariates[row])
+        near = low + np.flatnonzero(self.free[low:high] & np.all(gaps <= self.limits.widths, axis=1))
+        cut = int(np.searchsorted(near, spot))
+        return (int(near[cut - 1]) if cut else -1), (int(near[cut]) if cut < len(near) else end)
 
     def gap(self, row: int, position: int) -> float:
         """Distance of a row from the control at a position."""
@@ -150,11 +160,12 @@ class _Market:
 
     def is_free(self, position: int) -> bool:
         """Whether the control at a position is still to be had."""
-        return self._up[position] == position
+        return bool(self.free[position])
 
     def take(self, position: int) -> int:
         """Mark a control as taken; its row."""
         self._down[position + 1], self._up[position] = position, position + 1
+        self.free[position] = False
         return self.rows[position]
 
 
@@ -191,10 +202,3 @@ def _turns(distance: Floats, rows: Ints, *, order: Order, seed: int) -> Ints:
         return np.random.default_rng(seed).permutation(rows)
     sign = -1.0 if order == "largest" else 1.0
     return rows[np.argsort(sign * distance[rows], kind="stable")]
-
-
-def _covariate_rule(limits: Limits) -> Compatible | None:
-    if not limits.widths.size:
-        return None
-    values, widths = limits.covariates, limits.widths
-    return lambda row, control: bool(np.all(np.abs(values[row] - values[control]) <= widths))

@@ -36,11 +36,17 @@ class Propensity:
     probability, logit : (n,) arrays
     left_out : tuple of str
         Columns that others already say, or that are constant.
+    foretold : dict
+        Rows of each arm (``treated``, ``control``) whose arm covariates foretell.
+    foretold_by : tuple of str
+        Those covariates.
     """
 
     probability: Floats
     logit: Floats
     left_out: tuple[str, ...]
+    foretold: dict[str, int]
+    foretold_by: tuple[str, ...]
 
 
 def propensity_scores(X: Floats, treated: Bools, *, names: Sequence[str]) -> Propensity:
@@ -48,7 +54,7 @@ def propensity_scores(X: Floats, treated: Bools, *, names: Sequence[str]) -> Pro
 
     Where some covariates foretell the arm of some rows (no control has a certain issue, say), coefficients
     run off to infinity. Those rows get the probability that they tend to, 0 or 1; the others are fitted
-    without them, which is the limit of maximum likelihood; and a warning counts them.
+    without them, which is the limit of maximum likelihood. A warning counts the treated ones.
 
     Parameters
     ----------
@@ -88,16 +94,17 @@ def propensity_scores(X: Floats, treated: Bools, *, names: Sequence[str]) -> Pro
                     f"{part.shape[1]} columns.\n  to do: look for columns with extreme values."
                 )
             break
-        foretold = part @ direction[1:] + direction[0]
+        side = part @ direction[1:] + direction[0]
         known = np.sort(np.asarray(names)[kept][columns][np.abs(direction[1:]) > SLACK])
         culprits |= set(known.tolist())
         at = np.flatnonzero(open_rows)
-        open_rows[at[np.abs(foretold) > SLACK]] = False
+        open_rows[at[np.abs(side) > SLACK]] = False
         _refuse_complete(treated[open_rows], culprits)
-    if not open_rows.all():
-        _warn(~open_rows, treated, culprits)
+    foretold = {"treated": int((~open_rows & treated).sum()), "control": int((~open_rows & ~treated).sum())}
+    if foretold["treated"]:
+        _warn(foretold["treated"], culprits)
     logit[open_rows] = found
-    return Propensity(expit(logit), logit, left_out)
+    return Propensity(expit(logit), logit, left_out, foretold, tuple(sorted(culprits)))
 
 
 def _fit(Z: Floats, treated: Bools) -> Floats | None:
@@ -151,12 +158,10 @@ def _refuse_complete(treated: Bools, culprits: set[str]) -> None:
         )
 
 
-def _warn(foretold: Bools, treated: Bools, culprits: set[str]) -> None:
-    ours, theirs = int((foretold & treated).sum()), int((foretold & ~treated).sum())
-    alone = " Such treated rows have no comparable control: set a caliper to leave them out." if ours else ""
+def _warn(treated: int, culprits: set[str]) -> None:
     warnings.warn(
-        f"covariates foretell the arm of {ours:,} treated and {theirs:,} control rows "
-        f"(by {_listed(culprits)}): their propensity is 1 and 0.{alone}",
+        f"covariates foretell the treatment of {treated:,} treated rows (by {_listed(culprits)}): their "
+        "propensity is 1 and no control is comparable. Set a caliper to leave them out.",
         DataWarning,
         stacklevel=3,
     )

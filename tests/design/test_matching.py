@@ -191,12 +191,21 @@ def test_unmatched_rows_say_why() -> None:
 def test_foretold_rows_get_the_limit_of_the_likelihood() -> None:
     frame = lalonde()
     frame.loc[frame["race"] == "hispan", "treat"] = 0  # no treated one any more
-    with pytest.warns(DataWarning, match="0 treated and 72 control rows"):
-        matched = hb.match(frame, formula=FORMULA)
+    matched = hb.match(frame, formula=FORMULA)
     hispanic = (frame["race"] == "hispan").to_numpy()
     assert (matched.distance[hispanic] == 0).all()
+    assert matched.settings["foretold"] == {"treated": 0, "control": 72}
+    assert matched.settings["foretold_by"] == ["race[T.hispan]"]
     alone = hb.match(frame[~hispanic], formula=FORMULA)
     assert matched.distance[~hispanic] == pytest.approx(alone.distance, abs=1e-8)  # two Newton searches
+
+
+def test_treated_rows_that_nobody_is_like_are_said() -> None:
+    frame = lalonde()
+    frame.loc[frame["race"] == "hispan", "treat"] = 1
+    with pytest.warns(DataWarning, match=r"72 treated rows \(by race\[T.hispan\]\)"):
+        matched = hb.match(frame, formula=FORMULA, caliper=0.2)
+    assert set(np.flatnonzero(frame["race"] == "hispan")) <= set(matched.unmatched["row"])
 
 
 @pytest.mark.parametrize(
