@@ -58,6 +58,8 @@ def predict(fit: Fit, newdata: pd.DataFrame, *, treatment: float | None = None) 
     """
     if treatment not in (None, 0, 1):
         raise SpecError(f"treatment is {treatment!r}; expected 0, 1 or None.")
+    if fit.spec["study"] not in ("did", "mixed"):
+        raise SpecError(f"{fit.name} has several effects; only fits of fit_did or fit_mixed predict.")
     rows = _rows(fit, newdata)
     is_did = fit.spec["study"] == "did"
     if treatment is not None and not is_did:

@@ -65,10 +65,44 @@ def did_design(
             "treatment, period mean": _mean_by(exposure, period),
         }
     )
+    means = pd.concat([means, _mundlak(controls, unit, period)], axis=1)
+    return _assemble(first, pd.concat([controls, means], axis=1))
+
+
+def labelled_design(
+    cells: Cells,
+    *,
+    effects: pd.DataFrame,
+    arms: pd.DataFrame,
+    exposure: np.ndarray,
+    unit: np.ndarray,
+    period: np.ndarray,
+    formula: str | None,
+) -> Design:
+    """Columns of a model with several treatment effects: theirs first, then arms, Mundlak means and controls.
+
+    Parameters
+    ----------
+    effects, arms : (R, E), (R, A) columns that enter as they are
+    exposure : (R,) whether the cell is treated now
+    unit, period : (R,) codes
+    """
+    controls = control_columns(cells.keys, formula)
+    first = effects.astype(float)
+    if cells.family != "ordinal":
+        first["intercept"] = 1.0
+    means = pd.DataFrame({"treatment, unit mean": _mean_by(exposure, unit)})
+    means = pd.concat([means, _mundlak(controls, unit, period)], axis=1)
+    return _assemble(pd.concat([first, arms.astype(float)], axis=1), pd.concat([controls, means], axis=1))
+
+
+def _mundlak(controls: pd.DataFrame, unit: np.ndarray, period: np.ndarray) -> pd.DataFrame:
+    """Unit and period means of every control."""
+    means = {}
     for name in controls:
         means[f"{name}, unit mean"] = _mean_by(controls[name].to_numpy(), unit)
         means[f"{name}, period mean"] = _mean_by(controls[name].to_numpy(), period)
-    return _assemble(first, pd.concat([controls, means], axis=1))
+    return pd.DataFrame(means, index=controls.index)
 
 
 def mixed_design(cells: Cells, *, formula: str | None) -> Design:
