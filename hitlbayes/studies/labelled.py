@@ -220,7 +220,7 @@ def grouped(fit: Fit, groups: Mapping[Any, Sequence[str]], *, dim: str, weight: 
 def grouped_shares(
     fit: Fit, groups: Mapping[Any, Sequence[str]], *, dim: str, weight: str = "chat"
 ) -> xr.DataArray:
-    """Draws of the change in each category's probability in percentage points (chain, draw, `dim`, category)."""
+    """Draws of changes in the probability of each category, percentage points (chain, draw, `dim`, category)."""
     if fit.family != "ordinal":
         raise SpecError(f"{fit.outcome!r} is {fit.family}; only an ordinal outcome has categories.")
     above = _pooled(fit, groups, dim=dim, weight=weight).transpose("chain", "draw", dim, "step")
