@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu, ttest_ind
 
-from hitlbayes.design.assignments import assignments
 from hitlbayes.design.arms import compare_arms
+from hitlbayes.design.assignments import assignments
 from hitlbayes.design.clusters import arm_mean, clustered_se, contrast, joint_p, unit_sums
 from hitlbayes.errors import DesignError, SchemaError, SpecError
 
