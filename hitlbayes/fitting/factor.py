@@ -1,0 +1,290 @@
+"""Several measures of one chat, of different families, with one latent factor at every level.
+
+For measure m of chat k of unit i in period t, with link scale eta:
+
+    eta_km = alpha_m + sum_p x_kp B_pm + u_im + d_tm + lambda_m f_k,        f_k ~ Normal(0, 1)
+    B_pm   = lambda_m kappa_p + own_pm,   kappa_p ~ Normal(0, common_p^2),  own_pm ~ Normal(0, (tau_p c_pm)^2)
+    u_im   = lambda_m w_i + v_im,         w_i ~ Normal(0, s_0^2),           v_im ~ Normal(0, s_m^2)
+    d_tm   likewise, with scales of its own.
+
+The factor is in units of its SD between chats, given covariates, unit and period: column p moves it by
+kappa_p, and measure m beyond what the factor foretells by own_pm. Families are lognormal, count (negative
+binomial with log link, or truncated at zero), ordinal (cumulative logit) and bernoulli (logit). A count can
+be one per unit of another count of the same chat (messages per round), given that other: two counts of the
+same text would otherwise take the factor for themselves.
+
+Everything random is kept standardised (`State`); scales carry a sign, which no density sees, so that no
+boundary is met at zero. Signs of loadings are turned afterwards, so that an anchor measure's is positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+
+HALF_LOG_TWO_PI = 0.9189385332046727
+COUNTS = ("count", "truncated count")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes of a model, known when it is compiled.
+
+    families, categories : of each measure; categories of ordinal ones, 0 elsewhere
+    columns, units, periods, chats, taus : how many
+    per : for each measure which one it is counted per (messages per round), -1 for none
+    floor : whether such a measure is what exceeds one per unit of the other (messages beyond one a round)
+    share_of : which measure counts rounds, whose share of all rounds is derived; -1 for none
+    """
+
+    families: tuple[str, ...]
+    categories: tuple[int, ...]
+    columns: int
+    units: int
+    periods: int
+    chats: int
+    taus: int
+    per: tuple[int, ...]
+    floor: tuple[bool, ...]
+    share_of: int = -1
+
+    @property
+    def measures(self) -> int:
+        return len(self.families)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Entries of psi, outer effects, period effects, unit effects, chats' factors."""
+        m, p = self.measures, self.columns
+        gaps = sum(max(k - 2, 0) for k in self.categories)
+        own = self.families.count("lognormal") + sum(f in COUNTS for f in self.families) + gaps
+        psi = m + own + 2 * (1 + m) + self.taus
+        return psi, m + p * (1 + m), self.periods * (1 + m), self.units * (1 + m), self.chats
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+
+class Psi(NamedTuple):
+    """Loadings (M,), log residual SDs, log of 1/sqrt(shape) of counts, log gaps between cutpoints, scales.
+
+    unit, period : (1 + M,) scales of the factor's part and of each measure's own; tau : (G,)
+    """
+
+    loading: jax.Array
+    log_sigma: jax.Array
+    log_over: jax.Array
+    log_gap: jax.Array
+    unit: jax.Array
+    period: jax.Array
+    tau: jax.Array
+
+
+class State(NamedTuple):
+    """psi, and standard normal effects: intercept (M,), common (P,), own (P, M), period, unit, chat.
+
+    period (T, 1 + M), unit (N, 1 + M) hold the factor's part first; chat (n,) is f.
+    """
+
+    psi: Psi
+    intercept: jax.Array
+    common: jax.Array
+    own: jax.Array
+    period: jax.Array
+    unit: jax.Array
+    chat: jax.Array
+
+
+class Scales(NamedTuple):
+    """Scales of half-normal priors (of the normal prior of loadings): numbers or arrays like the scales."""
+
+    loading: jax.Array
+    sigma: jax.Array
+    over: jax.Array
+    unit: jax.Array
+    period: jax.Array
+    tau: jax.Array
+
+
+class Data(NamedTuple):
+    """What was observed; chats are sorted by unit.
+
+    y, seen : (M, n) values (ordinal ones 0..K-1; 0 where not seen), 1 where seen
+    offset : (M, n) log of what a measure is counted per, 0 for none; no part of the predictor
+    X : (P, n) columns; unit, period : (n,) codes
+    common : (P,) prior SD of kappa; own : (P, M) c_pm; tau_of : (P,) which tau, `taus` for none (1)
+    centre, spread : (M,) of the normal prior of intercepts (not used of ordinal ones)
+    tallies : for each count measure its distinct values and how often each was seen
+    """
+
+    y: jax.Array
+    seen: jax.Array
+    offset: jax.Array
+    X: jax.Array
+    unit: jax.Array
+    period: jax.Array
+    common: jax.Array
+    own: jax.Array
+    tau_of: jax.Array
+    centre: jax.Array
+    spread: jax.Array
+    tallies: tuple[tuple[jax.Array, jax.Array], ...]
+    scales: Scales
+
+
+def split_psi(flat: jax.Array, layout: Layout) -> Psi:
+    """Psi from its flat form."""
+    m = layout.measures
+    gaps = sum(max(k - 2, 0) for k in layout.categories)
+    lengths = (
+        m,
+        layout.families.count("lognormal"),
+        sum(f in COUNTS for f in layout.families),
+        gaps,
+        1 + m,
+        1 + m,
+        layout.taus,
+    )
+    parts, at = [], 0
+    for length in lengths:
+        parts.append(flat[at : at + length])
+        at += length
+    return Psi(*parts)
+
+
+def split_outer(flat: jax.Array, layout: Layout) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Standardised intercepts (M,), common (P,) and own (P, M) effects of columns."""
+    m, p = layout.measures, layout.columns
+    return flat[:m], flat[m : m + p], flat[m + p :].reshape(p, m)
+
+
+def column_scales(psi: Psi, data: Data) -> jax.Array:
+    """Prior SDs (P, M) of what columns do beyond the factor."""
+    tau = jnp.concatenate([psi.tau, jnp.ones(1)])
+    return data.own * tau[data.tau_of][:, None]
+
+
+def coefficients(state: State, data: Data) -> tuple[jax.Array, jax.Array]:
+    """Intercepts (M,) and coefficients B (P, M) on the links' scales."""
+    intercept = data.centre + data.spread * state.intercept
+    shared = (data.common * state.common)[:, None] * state.psi.loading
+    return intercept, shared + column_scales(state.psi, data) * state.own
+
+
+def group_effects(effects: jax.Array, scales: jax.Array, loading: jax.Array) -> jax.Array:
+    """Effects of groups on the links' scales (groups, M) from standardised ones (groups, 1 + M)."""
+    scaled = effects * scales
+    return scaled[:, :1] * loading + scaled[:, 1:]
+
+
+def predictor(state: State, data: Data) -> jax.Array:
+    """eta of every measure and chat (M, n)."""
+    psi = state.psi
+    intercept, slopes = coefficients(state, data)
+    unit = group_effects(state.unit, psi.unit, psi.loading)
+    period = group_effects(state.period, psi.period, psi.loading)
+    eta = intercept[:, None] + slopes.T @ data.X + unit[data.unit].T + period[data.period].T
+    return eta + psi.loading[:, None] * state.chat
+
+
+def log_likelihood(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> jax.Array:
+    """Log likelihood of everything seen."""
+    total = jnp.zeros(())
+    sigma, over, gap = iter(psi.log_sigma), iter(psi.log_over), 0
+    tallies = iter(data.tallies)
+    for m, family in enumerate(layout.families):
+        y, seen, e = data.y[m], data.seen[m], eta[m] + data.offset[m]
+        if family == "lognormal":
+            total += _lognormal(e, y, seen, next(sigma))
+        elif family in COUNTS:
+            total += _count(e, y, seen, next(over), next(tallies), truncated=family == "truncated count")
+        elif family == "bernoulli":
+            total += jnp.sum(seen * (y * e - jax.nn.softplus(e)))
+        else:
+            extra = layout.categories[m] - 2
+            total += _ordinal(e, y, seen, psi.log_gap[gap : gap + extra])
+            gap += extra
+    return total
+
+
+def log_prior(state: State, data: Data, layout: Layout) -> jax.Array:
+    """Log prior density of psi and the standardised effects, up to a constant."""
+    psi, scales = state.psi, data.scales
+    value = -0.5 * sum(jnp.sum(a**2) for a in (state.common, state.own, state.period, state.unit, state.chat))
+    value -= 0.5 * jnp.sum((psi.loading / scales.loading) ** 2)
+    for log_sd, scale in ((psi.log_sigma, scales.sigma), (psi.log_over, scales.over)):
+        value += jnp.sum(log_sd - 0.5 * (jnp.exp(log_sd) / scale) ** 2)
+    for sd, scale in ((psi.unit, scales.unit), (psi.period, scales.period), (psi.tau, scales.tau)):
+        value -= 0.5 * jnp.sum((sd / scale) ** 2)
+    gap = 0
+    for m, family in enumerate(layout.families):
+        if family != "ordinal":
+            value -= 0.5 * state.intercept[m] ** 2
+            continue
+        # flat on the shares of the categories at eta = 0: each cutpoint's logistic density, and the gaps'
+        # Jacobian (Betancourt 2019)
+        extra = layout.categories[m] - 2
+        log_gap = psi.log_gap[gap : gap + extra]
+        cut = cutpoints(data.spread[m] * state.intercept[m] + data.centre[m], log_gap)
+        value += jnp.sum(jax.nn.log_sigmoid(cut) + jax.nn.log_sigmoid(-cut)) + jnp.sum(log_gap)
+        gap += extra
+    return value
+
+
+def log_density(state: State, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:
+    """Log posterior density of a state up to a constant, and its predictor (M, n)."""
+    eta = predictor(state, data)
+    return log_likelihood(eta, state.psi, data, layout) + log_prior(state, data, layout), eta
+
+
+def cutpoints(intercept: jax.Array, log_gap: jax.Array) -> jax.Array:
+    """Cutpoints (K - 1,) of an ordinal measure with this intercept."""
+    return -intercept + jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.exp(log_gap))])
+
+
+def log_zero(eta: jax.Array, log_over: jax.Array) -> jax.Array:
+    """Log probability of zero of a negative binomial count with mean exp(eta)."""
+    return -jnp.exp(-2 * log_over) * jnp.log1p(jnp.exp(eta + 2 * log_over))
+
+
+def _lognormal(eta: jax.Array, y: jax.Array, seen: jax.Array, log_sigma: jax.Array) -> jax.Array:
+    """`y` is the log of the value; the density is that of the log."""
+    return jnp.sum(seen * (-0.5 * jnp.exp(-2 * log_sigma) * (y - eta) ** 2 - log_sigma - HALF_LOG_TWO_PI))
+
+
+def _count(
+    eta: jax.Array,
+    y: jax.Array,
+    seen: jax.Array,
+    log_over: jax.Array,
+    tally: tuple[jax.Array, jax.Array],
+    *,
+    truncated: bool,
+) -> jax.Array:
+    shape = jnp.exp(-2 * log_over)
+    values, times = tally
+    constant = jnp.sum(times * (gammaln(values + shape) - gammaln(shape) - gammaln(values + 1)))
+    lift = jnp.log1p(jnp.exp(eta + 2 * log_over))  # log of (shape + mean) / shape
+    each = y * (eta + 2 * log_over) - (y + shape) * lift
+    if truncated:
+        each -= jnp.log(-jnp.expm1(-shape * lift))
+    return constant + jnp.sum(seen * each)
+
+
+def _ordinal(eta: jax.Array, y: jax.Array, seen: jax.Array, log_gap: jax.Array) -> jax.Array:
+    """Cumulative logit with its intercept in eta: sum_j [(n_j + n_j+1) log s(z_j) - n_j+1 z_j] + gaps."""
+    offset = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.exp(log_gap))])
+    total = jnp.zeros(())
+    for j in range(offset.shape[0]):
+        z = offset[j] - eta
+        low, high = (y == j) * seen, (y == j + 1) * seen
+        total += jnp.sum((low + high) * jax.nn.log_sigmoid(z) - high * z)
+    for j in range(log_gap.shape[0]):
+        between = jnp.sum((y == j + 1) * seen)
+        total += between * jnp.log(-jnp.expm1(-jnp.exp(log_gap[j])))
+    return total

@@ -1,0 +1,116 @@
+"""What a draw of `hitlbayes.fitting.factor` says about each measure on its own scale, by g-computation.
+
+For the chats of one type: what is expected of each measure as they are, and had they been of the reference
+type, all else the same (unit, period, covariates, the chat's own factor). Differences are effects of type.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hitlbayes.fitting.factor import (
+    COUNTS,
+    Data,
+    Layout,
+    Psi,
+    State,
+    coefficients,
+    cutpoints,
+    log_zero,
+    predictor,
+)
+
+NODES = 16  # Gauss-Legendre; the share's integrand is smooth but near zero (error below 2e-4)
+
+
+class Focus(NamedTuple):
+    """Over which chats is averaged.
+
+    rows : (R,) positions of chats; column : (R,) the column that says their type
+    weights : (S, R) of each contrast's chats, sums of one
+    ai_rounds : (R,) rounds before the takeover
+    """
+
+    rows: jax.Array
+    column: jax.Array
+    weights: jax.Array
+    ai_rounds: jax.Array
+
+
+class Averages(NamedTuple):
+    """Expected measures (S, M + 1) under each contrast's own type and under the reference.
+
+    The last entry is the share of rounds after the takeover, NaN without such a measure.
+    """
+
+    own: jax.Array
+    reference: jax.Array
+
+
+def averages(state: State, data: Data, focus: Focus, layout: Layout) -> Averages:
+    """Average expected measures over each contrast's chats."""
+    eta = predictor(state, data)[:, focus.rows]
+    _, slopes = coefficients(state, data)
+    less = eta - slopes[focus.column].T
+    return Averages(*(_average(e, state.psi, focus, layout) for e in (eta, less)))
+
+
+def expected(eta: jax.Array, m: int, psi: Psi, layout: Layout) -> jax.Array:
+    """Expected value of measure m at eta: seconds, counts, mean code (from 1), probability."""
+    family = layout.families[m]
+    if family == "lognormal":
+        sigma = psi.log_sigma[layout.families[:m].count("lognormal")]
+        return jnp.exp(eta + 0.5 * jnp.exp(2 * sigma))
+    if family == "bernoulli":
+        return jax.nn.sigmoid(eta)
+    if family == "ordinal":
+        before = sum(max(k - 2, 0) for k in layout.categories[:m])
+        gaps = psi.log_gap[before : before + layout.categories[m] - 2]
+        cuts = cutpoints(jnp.zeros(()), gaps)
+        return 1.0 + sum(jax.nn.sigmoid(eta - cut) for cut in cuts)
+    mean = jnp.exp(eta)
+    if family == "count":
+        return mean
+    return mean / -jnp.expm1(log_zero(eta, log_over(m, psi, layout)))
+
+
+def log_over(m: int, psi: Psi, layout: Layout) -> jax.Array:
+    """Log of 1/sqrt(shape) of the count measure m."""
+    return psi.log_over[sum(f in COUNTS for f in layout.families[:m])]
+
+
+def expected_share(eta: jax.Array, log_over: jax.Array, before: jax.Array, *, truncated: bool) -> jax.Array:
+    """Expected h / (h + before) of a negative binomial h with mean exp(eta).
+
+    E[h / (h + a)] = 1 - integral over (0, 1) of G(t^(1/a)) dt, G the count's generating function.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    # t = v^3 puts nodes where G(t^(1/a)) bends
+    v, weights = 0.5 * (1 + nodes), 0.5 * weights
+    root = v[:, None] ** (3.0 / before)
+    shape = jnp.exp(-2 * log_over)
+    generating = (1.0 + jnp.exp(eta + 2 * log_over) * (1.0 - root)) ** -shape
+    if truncated:
+        zero = jnp.exp(log_zero(eta, log_over))
+        generating = (generating - zero) / (1.0 - zero)
+    return 1.0 - (weights * 3.0 * v**2) @ generating
+
+
+def _average(eta: jax.Array, psi: Psi, focus: Focus, layout: Layout) -> jax.Array:
+    each = [expected(eta[m], m, psi, layout) for m in range(layout.measures)]
+    for m, of in enumerate(layout.per):
+        if of >= 0:  # given the factor, the rate and what it is a rate of are independent
+            each[m] = each[of] * (each[m] + layout.floor[m])
+    found = [focus.weights @ one for one in each]
+    share = jnp.full(focus.weights.shape[0], jnp.nan)
+    if layout.share_of >= 0:
+        m = layout.share_of
+        truncated = layout.families[m] == "truncated count"
+        share = focus.weights @ expected_share(
+            eta[m], log_over(m, psi, layout), focus.ai_rounds, truncated=truncated
+        )
+    return jnp.stack([*found, share], axis=1)

@@ -1,0 +1,248 @@
+"""Draws of the model of `hitlbayes.fitting.factor`: mode, pilot, map made again, sampling.
+
+The search for the mode holds the scales and loadings, whose joint mode with the effects is elsewhere. A short
+pilot then shows where scales and loadings are and how they covary; the expansion is made once more there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from hitlbayes.fitting.factor import (
+    COUNTS,
+    Data,
+    Layout,
+    Psi,
+    State,
+    coefficients,
+    log_density,
+    split_outer,
+    split_psi,
+)
+from hitlbayes.fitting.factor_effects import Averages, Focus, averages
+from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place
+from hitlbayes.inference import rotation
+from hitlbayes.inference.runtime import Progress, silent
+
+PILOT = 100
+SETTLE = 100
+CLIMB_STEPS = 150
+TYPICAL = 7500.0  # chats at which the first spreads of psi below are about right
+FIRST_SPREAD = 0.04
+WATCHED = 64  # chats whose own factor is kept, to check that it mixes
+
+
+class Kept(NamedTuple):
+    """What is kept of each draw, loadings' signs as sampled.
+
+    psi : scales and loadings; intercept (M,), slopes (P, M), kappa (P,) on the links' scales
+    unit, period : (N, 1 + M), (T, 1 + M) scaled effects, the factor's part first; chat : (WATCHED,)
+    averages : expected measures by contrast
+    """
+
+    psi: Psi
+    intercept: jax.Array
+    slopes: jax.Array
+    kappa: jax.Array
+    unit: jax.Array
+    period: jax.Array
+    chat: jax.Array
+    averages: Averages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """Draws, arrays lead with (chains, draws), and how they were made; `angle` in radians."""
+
+    kept: Kept
+    diverging: np.ndarray
+    acceptance: np.ndarray
+    angle: float
+
+
+def sample_factor(
+    data: Data,
+    focus: Focus,
+    *,
+    layout: Layout,
+    anchor_measure: int,
+    draws: int,
+    chains: int,
+    seed: int,
+    progress: Progress = silent,
+) -> Sampled:
+    """Draws of the posterior; the loading of `anchor_measure` is positive in all of them."""
+    data, focus = jax.tree.map(jnp.asarray, (data, focus))
+    programs = _programs(layout)
+    progress("finding the mode", 0.0)
+    psi = first_psi(data, layout, anchor_measure=anchor_measure)
+    state = climb(State(psi, *_nothing(layout)), data, layout)
+    root = np.eye(layout.sizes[0]) * FIRST_SPREAD * np.sqrt(TYPICAL / layout.chats)
+    anchor = expand(state, root, data, layout)
+    progress("pilot", 0.05)
+    given = ((anchor, data), focus)
+    walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed)
+    programs = rotation.compiled(programs, walkers[0], given)
+    walkers, turns = rotation.run(programs, walkers, given, draws=PILOT, adapt=True)
+    anchor = recentre(state, turns.record.psi, anchor, data, layout)
+    progress("adapting", 0.2)
+    given = ((anchor, data), focus)
+    walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed + 1)
+    walkers, turns = rotation.run(programs, walkers, given, draws=SETTLE, adapt=True)
+    walkers = rotation.settle(walkers)
+    walkers, turns = rotation.run(
+        programs,
+        walkers,
+        given,
+        draws=draws,
+        adapt=False,
+        progress=lambda what, done: progress(what, 0.35 + 0.65 * done),
+    )
+    kept = turn_signs(turns.record, anchor_measure=anchor_measure)
+    angle = float(np.exp(walkers[0].log_angle))
+    return Sampled(kept, turns.diverging, turns.acceptance, angle)
+
+
+def first_psi(data: Data, layout: Layout, *, anchor_measure: int) -> Psi:
+    """Rough scales and loadings: signs from correlations with the anchor measure, moments for the rest."""
+    y, seen = np.asarray(data.y), np.asarray(data.seen) > 0
+    signs, sigma, over, gaps = [], [], [], []
+    for m, family in enumerate(layout.families):
+        both = seen[m] & seen[anchor_measure]
+        tie = np.corrcoef(y[m][both], y[anchor_measure][both])[0, 1]
+        signs.append(-1.0 if tie < 0 else 1.0)
+        values = y[m][seen[m]]
+        if family == "lognormal":
+            sigma.append(np.log(values.std()))
+        elif family in COUNTS:
+            excess = max(values.var() - values.mean(), 0.05 * values.mean()) / values.mean() ** 2
+            over.append(0.5 * np.log(excess))
+        elif family == "ordinal":
+            share = np.bincount(values.astype(int), minlength=layout.categories[m]) + 0.5
+            below = np.cumsum(share / share.sum())[:-1]
+            gaps += list(np.log(np.diff(np.log(below / (1 - below)))))
+    m, logs = layout.measures, np.array([f in ("lognormal", *COUNTS) for f in layout.families])
+    size = np.where(logs, 0.35, 0.7)
+    return Psi(
+        *map(
+            jnp.asarray,
+            (
+                np.array(signs) * size,
+                np.array(sigma),
+                np.array(over),
+                np.array(gaps),
+                np.full(1 + m, 0.15),
+                np.full(1 + m, 0.08),
+                np.full(layout.taus, 0.2),
+            ),
+        )
+    )
+
+
+def climb(state: State, data: Data, layout: Layout) -> State:
+    """The state with its effects moved to where the density is about highest, psi held."""
+    psi = state.psi
+    start = np.concatenate([np.ravel(a) for a in state[1:]])
+
+    def negative(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _effects_density(flat, psi, data, layout=layout)
+        return -float(value), -np.asarray(slope)
+
+    best = minimize(negative, start, jac=True, method="L-BFGS-B", options={"maxiter": CLIMB_STEPS})
+    return _state(jnp.asarray(best.x), psi, layout)
+
+
+def recentre(state: State, seen: Psi, anchor: Anchor, data: Data, layout: Layout) -> Anchor:
+    """The expansion at the pilot's mean psi, with the pilot's covariance, pulled a little to a diagonal."""
+    half = np.shape(seen.loading)[1] // 2
+    fold = seen._replace(unit=np.abs(seen.unit), period=np.abs(seen.period), tau=np.abs(seen.tau))
+    draws = np.concatenate([np.reshape(a[:, half:], (-1, a.shape[2])) for a in fold], axis=1)
+    centre, spread = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
+    size = np.sqrt(np.diag(spread)) + 1e-6
+    kept = 0.7
+    spread = kept * spread + (1 - kept) * np.diag(size**2)
+    psi = split_psi(jnp.asarray(centre), layout)
+    state = climb(state._replace(psi=psi), data, layout)
+    return expand(state, np.linalg.cholesky(spread), data, layout)
+
+
+def turn_signs(kept: Kept, *, anchor_measure: int) -> Kept:
+    """Draws with the anchor measure's loading positive, and scales without their signs."""
+    sign = np.sign(kept.psi.loading[..., anchor_measure])
+
+    def turned(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part[..., :1] * sign[..., None, None], part[..., 1:]], axis=-1)
+
+    psi = kept.psi._replace(
+        loading=kept.psi.loading * sign[..., None],
+        unit=np.abs(kept.psi.unit),
+        period=np.abs(kept.psi.period),
+        tau=np.abs(kept.psi.tau),
+    )
+    return kept._replace(
+        psi=psi,
+        kappa=kept.kappa * sign[..., None],
+        unit=turned(kept.unit),
+        period=turned(kept.period),
+        chat=kept.chat * sign[..., None],
+    )
+
+
+def watched(layout: Layout) -> np.ndarray:
+    """Positions of the chats whose factor is kept."""
+    return np.linspace(0, layout.chats - 1, min(WATCHED, layout.chats)).astype(int)
+
+
+@lru_cache(maxsize=8)
+def _programs(layout: Layout) -> rotation.Programs:
+    def record(z: jax.Array, key: jax.Array, given: Any) -> Kept:
+        (anchor, data), focus = given
+        state, _ = place(z, anchor, data, layout)
+        psi = state.psi
+        intercept, slopes = coefficients(state, data)
+        return Kept(
+            psi,
+            intercept,
+            slopes,
+            data.common * state.common,
+            state.unit * psi.unit,
+            state.period * psi.period,
+            state.chat[watched(layout)],
+            averages(state, data, focus, layout),
+        )
+
+    def density(z: jax.Array, given: Any) -> jax.Array:
+        return mapped_density(z, given[0], layout)
+
+    return rotation.programs(density, record)
+
+
+def _nothing(layout: Layout) -> list[jax.Array]:
+    m, p = layout.measures, layout.columns
+    shapes = [(m,), (p,), (p, m), (layout.periods, 1 + m), (layout.units, 1 + m), (layout.chats,)]
+    return [jnp.zeros(shape) for shape in shapes]
+
+
+def _state(flat: jax.Array, psi: Psi, layout: Layout) -> State:
+    _, outer, periods, units, _ = layout.sizes
+    m = layout.measures
+    first = split_outer(flat[:outer], layout)
+    at = outer + periods
+    period = flat[outer:at].reshape(-1, 1 + m)
+    unit = flat[at : at + units].reshape(-1, 1 + m)
+    return State(psi, *first, period, unit, flat[at + units :])
+
+
+@partial(jax.jit, static_argnames="layout")
+def _effects_density(flat: jax.Array, psi: Psi, data: Data, *, layout: Layout) -> tuple[jax.Array, jax.Array]:
+    def value(flat: jax.Array) -> jax.Array:
+        return log_density(_state(flat, psi, layout), data, layout)[0]
+
+    return jax.value_and_grad(value)(flat)
