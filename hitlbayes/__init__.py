@@ -32,7 +32,13 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.storage import load as load
     from hitlbayes.studies import EventStudy as EventStudy
     from hitlbayes.studies import fit_did as fit_did
+    from hitlbayes.studies import Heterogeneity as Heterogeneity
+    from hitlbayes.studies import before_start as before_start
+    from hitlbayes.studies import effect_by_level as effect_by_level
     from hitlbayes.studies import fit_event_study as fit_event_study
+    from hitlbayes.studies import fit_heterogeneity as fit_heterogeneity
+    from hitlbayes.studies import harm as harm
+    from hitlbayes.studies import worker_averages as worker_averages
     from hitlbayes.studies import fit_mixed as fit_mixed
     from hitlbayes.studies import prior_predictive as prior_predictive
     from hitlbayes.twin import simulate as simulate
@@ -58,6 +64,12 @@ _PUBLIC = {
     "fit_did": "studies",
     "fit_event_study": "studies",
     "EventStudy": "studies",
+    "fit_heterogeneity": "studies",
+    "Heterogeneity": "studies",
+    "before_start": "studies",
+    "harm": "studies",
+    "effect_by_level": "studies",
+    "worker_averages": "studies",
     "fit_mixed": "studies",
     "prior_predictive": "studies",
     "Fit": "result",

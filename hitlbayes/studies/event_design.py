@@ -154,9 +154,8 @@ def walk_steps(labels: Labels, *, reference: int, walk: float | None) -> dict[st
         return {}
     side = _side(labels.table["relative"].to_numpy(), reference)
     first = labels.transform.sum(axis=1) == 1
-    return {
-        name: walk for name, free in zip(labels.table.index, first & (side == 2), strict=True) if not free
-    }
+    free = dict(zip(labels.terms, first & (side == 2), strict=True))
+    return {name: walk for name in labels.terms if not free[name]}
 
 
 def _side(relative: np.ndarray, reference: int) -> np.ndarray:

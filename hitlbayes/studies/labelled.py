@@ -48,12 +48,18 @@ class Labels:
     table: pd.DataFrame
     transform: np.ndarray
 
+    @property
+    def terms(self) -> list[str]:
+        """Names of the model's coefficients; those that are no effects say so."""
+        plain = np.all(self.transform == np.eye(len(self.table)), axis=0)
+        return [n if p else f"part of {n}" for n, p in zip(self.table.index, plain, strict=True)]
+
     def columns(self) -> pd.DataFrame:
         """The model's columns (R, E), one for each coefficient."""
         rows = np.zeros((len(self.code), len(self.table)))
         has = self.code >= 0
         rows[has] = self.transform[self.code[has]]
-        return pd.DataFrame(rows, columns=list(self.table.index))
+        return pd.DataFrame(rows, columns=self.terms)
 
 
 def labelled_study(
@@ -110,7 +116,7 @@ def _priors(
     free = given.pop("effects", normal(0.0, scale))
     if free.kind != "normal":
         raise SpecError(f"the prior of 'effects' is {free}; expected hb.normal(0, scale).")
-    made = {name: normal(0.0, walk[name] * scale) if name in walk else free for name in labels.table.index}
+    made = {name: normal(0.0, walk[name] * scale) if name in walk else free for name in labels.terms}
     return made | {"sd_period": fixed(FLAT * scale)} | given
 
 
@@ -122,10 +128,10 @@ def fit_labelled(study: Study, *, labels: Labels, sampling: Sampling, seconds) -
     """
     drawn = sample_model(study, sampling)
     model = study.model
-    unit, terms = model.structure.unit.name, list(labels.table.index)
+    unit = model.structure.unit.name
     coef = drawn.posterior["coef"]
     own = drawn.posterior[f"{unit}_effect"] - coef.isel(term=0, drop=True)
-    effect = coef.sel(term=terms).to_numpy() @ labels.transform.T
+    effect = coef.sel(term=labels.terms).to_numpy() @ labels.transform.T
     posterior = drawn.posterior.drop_vars(f"{unit}_effect").assign({f"{unit}_own": own})
     drawn = replace(
         drawn, posterior=posterior, effects=_changes(model, drawn, labels, effect, own.to_numpy())
@@ -181,7 +187,7 @@ def blocks(draws: int, rows: int) -> Iterator[slice]:
 def _without(model: Model, drawn: Draws, rows: np.ndarray, labels: Labels):
     """The linear predictor of rows without effects and shocks, as a function of a slice of draws."""
     structure, design, posterior = model.structure, model.design, drawn.posterior
-    others = [j for j, name in enumerate(design.names) if name not in set(labels.table.index)]
+    others = [j for j, name in enumerate(design.names) if name not in set(labels.terms)]
     X = (design.X * design.scale + design.centre)[np.ix_(rows, others)]
     unit, second = structure.unit.codes[rows], structure.basis[rows, 1]
     coef = posterior["coef"].to_numpy().reshape(-1, len(design.names))[:, others]
@@ -220,7 +226,7 @@ def grouped(fit: Fit, groups: Mapping[Any, Sequence[str]], *, dim: str, weight: 
 def grouped_shares(
     fit: Fit, groups: Mapping[Any, Sequence[str]], *, dim: str, weight: str = "chat"
 ) -> xr.DataArray:
-    """Draws of changes in the probability of each category, percentage points (chain, draw, `dim`, category)."""
+    """Draws of changes in each category's probability, percentage points (chain, draw, `dim`, category)."""
     if fit.family != "ordinal":
         raise SpecError(f"{fit.outcome!r} is {fit.family}; only an ordinal outcome has categories.")
     above = _pooled(fit, groups, dim=dim, weight=weight).transpose("chain", "draw", dim, "step")
@@ -250,7 +256,7 @@ def check_design(design: Design, labels: Labels) -> None:
     SpecError
         An effect's column says nothing that others do not.
     """
-    lost = [name for name in labels.table.index if name not in design.names]
+    lost = [name for name in labels.terms if name not in design.names]
     if lost:
         raise SpecError(
             f"{len(lost)} effects cannot be told from others ({', '.join(lost[:5])}); their cells are all "
