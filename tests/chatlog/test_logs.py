@@ -13,7 +13,7 @@ from hitlbayes.chatlog import read_chats
 from hitlbayes.chatlog.logs import LoggedChats, chats_from_logs
 from hitlbayes.errors import DataWarning, SchemaError, SpecError
 from hitlbayes.published.tables import fact
-from tests.chatlog import figure_a2
+from hitlbayes.replication import example_chat
 
 EXACT = 1e-9  # whole microseconds, divided once
 KINDS = {"c": "customer", "h": "human", "a": "ai"}
@@ -44,7 +44,7 @@ def log(*chats: str, worker: Any = "w") -> pd.DataFrame:
 
 
 def test_hypothetical_chat_of_figure_a2() -> None:
-    logged = quietly(figure_a2.messages(), figure_a2.clicks(), sessions=figure_a2.sessions())
+    logged = quietly(example_chat.messages(), example_chat.clicks(), sessions=example_chat.sessions())
     (chat,) = logged.to_pandas().to_dict("records")
     assert chat["start_time"] == pd.Timestamp("2024-08-15 09:00:30")
     assert chat["end_time"] == pd.Timestamp("2024-08-15 09:05:30")
@@ -201,22 +201,22 @@ def _slowly(messages: pd.DataFrame, clicks: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_attention_ends_after_idle_seconds() -> None:
-    clicks = figure_a2.clicks()
-    whole = quietly(figure_a2.messages(), clicks, sessions=figure_a2.sessions()).to_pandas()
-    short = quietly(figure_a2.messages(), clicks, sessions=figure_a2.sessions(), idle=10).to_pandas()
+    clicks = example_chat.clicks()
+    whole = quietly(example_chat.messages(), clicks, sessions=example_chat.sessions()).to_pandas()
+    short = quietly(example_chat.messages(), clicks, sessions=example_chat.sessions(), idle=10).to_pandas()
     # Clicks in the focal chat at 00:30, 01:05 (10 s each), 02:10 and 04:05.
     assert short["active_time"][0] == pytest.approx(40, abs=EXACT)
     assert whole["switch_aways"][0] == short["switch_aways"][0] == 2
 
 
 def test_only_some_actions_show_attention() -> None:
-    clicks = figure_a2.clicks()
+    clicks = example_chat.clicks()
     clicks.loc[clicks["chat_id"] == 2, "action"] = "popup"
-    logged = quietly(figure_a2.messages(), clicks, sessions=figure_a2.sessions(), actions=["click"])
+    logged = quietly(example_chat.messages(), clicks, sessions=example_chat.sessions(), actions=["click"])
     assert logged.to_pandas()["away_time"][0] == 0
     assert (logged.notes.set_index("what")["rows"]["events of actions that are left out"]) == 4
     with pytest.raises(SpecError, match=r"\['type'\], which the activity log never has"):
-        quietly(figure_a2.messages(), clicks, actions=["type"])
+        quietly(example_chat.messages(), clicks, actions=["type"])
 
 
 def test_order_column_breaks_ties() -> None:
@@ -226,7 +226,7 @@ def test_order_column_breaks_ties() -> None:
 
 
 def test_files_and_time_zones(tmp_path: Any) -> None:
-    messages, clicks = figure_a2.messages(), figure_a2.clicks()
+    messages, clicks = example_chat.messages(), example_chat.clicks()
     messages["time"] = messages["time"].dt.tz_localize("Asia/Shanghai").dt.tz_convert("UTC")
     messages.to_parquet(tmp_path / "messages.parquet")
     clicks.to_csv(tmp_path / "clicks.csv", index=False)
@@ -284,7 +284,7 @@ def test_handed_over_chats_are_refused_with_advice() -> None:
 
 
 def test_user_data_are_left_alone() -> None:
-    messages, clicks = figure_a2.messages(), figure_a2.clicks()
+    messages, clicks = example_chat.messages(), example_chat.clicks()
     before = messages.copy(), clicks.copy()
     quietly(messages, clicks)
     pd.testing.assert_frame_equal(messages, before[0])

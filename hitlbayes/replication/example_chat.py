@@ -1,13 +1,14 @@
-"""A chat with the facts that the paper states of its hypothetical one (notes of Figure A2), and another.
+"""A chat with the facts that the paper states of its hypothetical one (Figure A2), and another beside it.
 
 Stated are the first and the last message, their times, the rating, 3 rounds and 8 messages; what was said in
-between is ours.
+between is ours, and so are the clicks.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
+CHAT = 1
 DAY = "2024-08-15 "
 SAID = [
     ("09:00:30", "worker", "Hello, you are connected to your service representative."),
