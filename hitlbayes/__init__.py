@@ -18,10 +18,13 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.chatlog import read_chats as read_chats
     from hitlbayes.chatlog import retrials as retrials
     from hitlbayes.chatlog import without as without
+    from hitlbayes.design.arms import compare_arms as compare_arms
     from hitlbayes.design.balance import balance as balance
     from hitlbayes.design.escalation import match_by_escalation as match_by_escalation
     from hitlbayes.design.matching import Matched as Matched
     from hitlbayes.design.matching import match as match
+    from hitlbayes.design.randomization import randomization_test as randomization_test
+    from hitlbayes.design.ratios import sample_ratio as sample_ratio
     from hitlbayes.published import reanalyze as reanalyze
     from hitlbayes.result import Fit as Fit
     from hitlbayes.spec.priors import dirichlet as dirichlet
@@ -31,16 +34,16 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.spec.priors import normal as normal
     from hitlbayes.storage import load as load
     from hitlbayes.studies import EventStudy as EventStudy
-    from hitlbayes.studies import fit_did as fit_did
     from hitlbayes.studies import Heterogeneity as Heterogeneity
     from hitlbayes.studies import before_start as before_start
     from hitlbayes.studies import effect_by_level as effect_by_level
+    from hitlbayes.studies import fit_did as fit_did
     from hitlbayes.studies import fit_event_study as fit_event_study
     from hitlbayes.studies import fit_heterogeneity as fit_heterogeneity
-    from hitlbayes.studies import harm as harm
-    from hitlbayes.studies import worker_averages as worker_averages
     from hitlbayes.studies import fit_mixed as fit_mixed
+    from hitlbayes.studies import harm as harm
     from hitlbayes.studies import prior_predictive as prior_predictive
+    from hitlbayes.studies import worker_averages as worker_averages
     from hitlbayes.twin import simulate as simulate
     from hitlbayes.twin import simulate_cells as simulate_cells
     from hitlbayes.versions import show_versions as show_versions
@@ -53,6 +56,9 @@ _PUBLIC = {
     "chats_from_logs": "chatlog",
     "retrials": "chatlog",
     "without": "chatlog",
+    "compare_arms": "design.arms",
+    "sample_ratio": "design.ratios",
+    "randomization_test": "design.randomization",
     "Chats": "chatlog",
     "Panel": "chatlog",
     "match": "design.matching",
