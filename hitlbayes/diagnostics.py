@@ -72,8 +72,6 @@ def judge(table: pd.DataFrame, *, stats: xr.Dataset, k_hat: float, effective: fl
     """The verdict on `diagnose`'s table, with divergences and the importance weights."""
     problems = []
     r_hat, bulk, tail = table["r_hat"].max(), table["ess_bulk"].min(), table["ess_tail"].min()
-    if effective == effective:
-        bulk = min(bulk, effective)
     if np.isinf(r_hat):
         problems.append(f"draws of {table['r_hat'].idxmax()} are not finite")
     elif r_hat > R_HAT_LIMIT:
@@ -82,6 +80,12 @@ def judge(table: pd.DataFrame, *, stats: xr.Dataset, k_hat: float, effective: fl
         problems.append(f"bulk ESS is {bulk:,.0f} for {table['ess_bulk'].idxmin()} (limit {ESS_LIMIT:.0f})")
     if tail < ESS_LIMIT:
         problems.append(f"tail ESS is {tail:,.0f} for {table['ess_tail'].idxmin()} (limit {ESS_LIMIT:.0f})")
+    if effective < ESS_LIMIT:
+        problems.append(
+            f"the importance weights leave {effective:,.0f} effective draws (limit {ESS_LIMIT:.0f})"
+        )
+    if effective == effective:
+        bulk = min(bulk, effective)
     diverging = int(np.sum(stats["diverging"].to_numpy())) if "diverging" in stats else 0
     if "diverging" in stats and diverging > DIVERGENCE_SHARE * stats["diverging"].size:
         problems.append(f"{diverging} of {stats['diverging'].size} trajectories diverged")

@@ -11,11 +11,16 @@ from hitlbayes.diagnostics import diagnose, judge
 DRAWS = (4, 500)
 
 
-def verdict(parameters: dict[str, np.ndarray], *, diverging: int = 0, k_hat: float = np.nan):
+def verdict(
+    parameters: dict[str, np.ndarray],
+    *,
+    diverging: int = 0,
+    k_hat: float = np.nan,
+    effective: float = np.nan,
+):
     flags = np.zeros(DRAWS, bool)
     flags.flat[:diverging] = True
     stats = xr.Dataset({"diverging": (("chain", "draw"), flags)})
-    effective = np.nan if np.isnan(k_hat) else float(flags.size)
     return judge(diagnose(parameters), stats=stats, k_hat=k_hat, effective=effective)
 
 
@@ -56,4 +61,12 @@ def test_draws_that_hardly_move_fail():
 def test_divergences_and_importance_weights_count():
     assert verdict({"a": good()}, diverging=20).ok  # one in a hundred
     assert "21 of 2000 trajectories diverged" in verdict({"a": good()}, diverging=21).problems
-    assert any("k-hat is 0.80" in text for text in verdict({"a": good()}, k_hat=0.8).problems)
+    assert any(
+        "k-hat is 0.80" in text for text in verdict({"a": good()}, k_hat=0.8, effective=900.0).problems
+    )
+
+
+def test_few_effective_weights_fail_though_resampled_draws_look_independent():
+    check = verdict({"a": good()}, k_hat=0.5, effective=58.0)
+    assert check.problems == ("the importance weights leave 58 effective draws (limit 400)",)
+    assert check.ess_bulk == 58.0
