@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.studies import EventStudy as EventStudy
     from hitlbayes.studies import Heterogeneity as Heterogeneity
     from hitlbayes.studies import before_start as before_start
+    from hitlbayes.studies import check_proportional_odds as check_proportional_odds
     from hitlbayes.studies import effect_by_level as effect_by_level
     from hitlbayes.studies import fit_did as fit_did
     from hitlbayes.studies import fit_event_study as fit_event_study
@@ -73,6 +74,7 @@ _PUBLIC = {
     "fit_heterogeneity": "studies",
     "Heterogeneity": "studies",
     "before_start": "studies",
+    "check_proportional_odds": "studies",
     "harm": "studies",
     "effect_by_level": "studies",
     "worker_averages": "studies",
