@@ -40,7 +40,7 @@ class Relaxed(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The data: counts (R, K), treated now (R,), and the rest of the predictor, inner (R, q), shock (R, S)."""
+    """The data: counts (R, K), treated now (R,), the rest of the predictor: inner (R, q), shock (R, S)."""
 
     counts: np.ndarray
     treated: np.ndarray

@@ -66,6 +66,6 @@ def odds_caption(found: ProportionalOdds) -> str:
     verdict = "Effects differ between cutpoints" if found.flagged else "No sign that effects differ"
     return (
         f"{verdict}: relaxed effects run from {low} to {high} on the log odds, the single one is "
-        f"{number(single['mean'], places=places)}. Posterior probability outside of the contour through equal "
-        f"effects {found.probability:.3f} (flagged below {found.level:g})."
+        f"{number(single['mean'], places=places)}. Posterior probability outside of the contour through "
+        f"equal effects {found.probability:.3f} (flagged below {found.level:g})."
     )

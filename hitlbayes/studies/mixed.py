@@ -143,21 +143,27 @@ def fit_mixed(
         frame, outcome=outcome, family=family, keys=keys, trials=trials, precision=precision
     )
     model = build_model(
-        cells, mixed_design(cells, formula=formula), _levels(cells, groups=groups), priors=priors
+        cells, mixed_design(cells, formula=formula), crossed_levels(cells, groups=groups), priors=priors
     )
     study = Study(
         model,
         name=outcome,
         outcome=outcome,
         units="linear predictor",
-        spec={"study": "mixed", "formula": formula, "groups": list(groups), "block": "level"},
+        spec={
+            "study": "mixed",
+            "formula": formula,
+            "groups": list(groups),
+            "block": "level",
+            "precision": precision,
+        },
         synthetic=bool(frame.attrs.get("synthetic", False)),
     )
     drawn = sample_model(study, sampling)
     return make_fit(study, drawn, sampling, seconds=perf_counter() - began)
 
 
-def _levels(cells: Cells, *, groups: Sequence[str]) -> Structure:
+def crossed_levels(cells: Cells, *, groups: Sequence[str]) -> Structure:
     """Random intercepts: the factor with most levels is eliminated, the others are crossed with it."""
     factors = sorted(crossed(cells.keys, groups), key=lambda g: -len(g.labels))
     rows, first = len(cells.n), factors[0]
