@@ -105,7 +105,7 @@ def replicate(
     seed: Annotated[int, typer.Option(min=0)] = 20240815,
     scale: Annotated[float | None, typer.Option(help="Share of the workers, in place of --quick.")] = None,
 ) -> None:
-    """The published tables re-analysed, then Tables 1-4, 7, A2 and A4 on the synthetic twin."""
+    """The published tables re-analysed, then the experiment's tables on the synthetic twin."""
     from hitlbayes.replication.runner import replicate as run
 
     tables = None if only is None else [part.strip() for part in only.split(",") if part.strip()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class TableResult:
         Number of fits behind it.
     failed : tuple of str
         Names of the fits whose draws failed their checks.
+    more : mapping of str to DataFrame
+        Further tables of the same part, by a short name.
     """
 
     table: str
@@ -50,6 +52,7 @@ class TableResult:
     effects: pd.DataFrame | None
     fits: int
     failed: tuple[str, ...]
+    more: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def did_units(name: str, *, context: Context) -> list[Unit]:

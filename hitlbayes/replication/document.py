@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from hitlbayes.replication.context import Context, workers_of
 from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.document_design import SHOWN, design_blocks
 from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
 from hitlbayes.replication.published_results import PublishedResults
 from hitlbayes.report.blocks import figure, table, text
@@ -118,10 +119,13 @@ def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | No
 
 
 def _section(result: TableResult) -> Section:
-    heading = f"Table {result.table}. {result.title}"
+    named = result.table[:1].isdigit() or result.table[1:].isdigit()
+    heading = f"Table {result.table}. {result.title}" if named else result.title
     blocks = [text(f"{result.question}.")]
     if result.note:
         blocks.append(text(result.note))
+    if result.table in SHOWN:
+        return Section(heading, tuple(blocks + design_blocks(result)), source="synthetic")
     if result.effects is None:
         blocks.append(table(_moments(result.frame), places=2))
         return Section(heading, tuple(blocks), source="synthetic")

@@ -61,7 +61,7 @@ def replicate(
     only: Sequence[str] | None = None,
     console: Console | None = None,
 ) -> Replication:
-    """Published tables re-analysed, then Tables 1-4, 7, A2 and A4 on the synthetic twin, in one report.
+    """Published tables re-analysed, then the experiment's tables on the synthetic twin, in one report.
 
     Interrupted, it goes on where it was: each finished fit lies in ``out/results/<key>/``, where the key is a
     hash of the specification, the seed, the data and the versions.
@@ -75,7 +75,7 @@ def replicate(
     seed : int
         Seed of the twin and of every fit.
     only : sequence of str, optional
-        Parts to run: ``"published"``, ``"1"``, ``"2"``, ``"3"``, ``"4"``, ``"7"``, ``"A2"``, ``"A4"``.
+        Parts to run: ``"published"``, or a name in `hitlbayes.replication.tables.TABLES`.
     console : rich.console.Console, optional
         Where progress is shown.
 
@@ -92,7 +92,7 @@ def replicate(
 
     Notes
     -----
-    Tables 1-4, 7, A2 and A4 of Wang, Zhu, Feng, Lu and Jia (2026). Their data are confidential: what is
+    Tables and figures of Wang, Zhu, Feng, Lu and Jia (2026). Their data are confidential: what is
     estimated on the synthetic twin shows how the methods behave, it is no finding.
     """
     if not 0 < scale <= 1:
@@ -132,6 +132,8 @@ def _write_tables(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     frames: dict[str, pd.DataFrame] = {f"table_{name}": table.frame for name, table in tables.items()}
+    for name, table in tables.items():
+        frames |= {f"table_{name}_{part}": frame for part, frame in table.more.items()}
     if published is not None:
         frames |= published.frames()
     for name, frame in frames.items():

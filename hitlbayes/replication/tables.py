@@ -6,18 +6,34 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from hitlbayes.errors import SpecError
-from hitlbayes.replication import a2, a4, table1, table2, table3, table4, table7
+from hitlbayes.replication import (
+    a1,
+    a2,
+    a3,
+    a4,
+    figures,
+    randomization,
+    table1,
+    table2,
+    table3,
+    table4,
+    table7,
+)
 from hitlbayes.spec.strict import did_you_mean
 
 PUBLISHED = "published"
 TABLES: dict[str, ModuleType] = {
     "1": table1,
+    "A1": a1,
+    "A3": a3,
+    "figures": figures,
     "2": table2,
     "3": table3,
     "4": table4,
     "7": table7,
     "A2": a2,
     "A4": a4,
+    "randomization": randomization,
 }
 
 
