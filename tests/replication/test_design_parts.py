@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from hitlbayes.design.shares import composition
-from hitlbayes.published import fact, table
-from hitlbayes.replication.a1 import printed_variables
+from hitlbayes.published.tables import fact, table
+from hitlbayes.replication.a1 import TESTS, printed_variables
 from hitlbayes.replication.figures import STATED, example_table
 from hitlbayes.replication.runner import replicate
 
@@ -30,9 +30,7 @@ def test_balance_has_the_printed_columns_and_five_tests(run):
     assert age["published_std_difference"] == pytest.approx(0.43 / np.sqrt((6.89**2 + 6.85**2) / 2))
     delay = frame.loc[("worker-day", "avg_delay")]
     assert delay["published_p"] == 0.020
-    tests = [
-        f"twin_{name}" for name in ("p_t", "p_rank_sum", "p_clustered", "p_randomized", "p_randomized_rank")
-    ]
+    tests = [f"twin_{name}" for name in TESTS]
     variables = frame[frame.index.get_level_values("variable") != "all together"]
     assert len(variables) == 14
     assert variables[tests].apply(lambda p: p.between(0, 1)).all(axis=None)
