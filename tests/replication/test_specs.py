@@ -3,12 +3,17 @@ from __future__ import annotations
 import pytest
 
 from hitlbayes.errors import SpecError
+from hitlbayes.published import tables
 from hitlbayes.replication.did import published_estimate
 from hitlbayes.replication.specs import cells, module_name, table_spec
 from hitlbayes.replication.tables import TABLES, chosen
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name != "1"])
+PRINTED = [name for name in TABLES if name in tables()]
+WITHOUT_FITS = ("1", "A1", "A3")
+
+
+@pytest.mark.parametrize("name", [name for name in PRINTED if name not in WITHOUT_FITS])
 def test_every_fit_of_a_table_has_a_published_estimate(name):
     spec = table_spec(name)
     assert spec.table == TABLES[name].TABLE == name
@@ -19,8 +24,8 @@ def test_every_fit_of_a_table_has_a_published_estimate(name):
 
 
 def test_the_tables_have_the_papers_fits():
-    count = {name: len(cells(table_spec(name), seed=1)) for name in TABLES}
-    assert count == {"1": 0, "2": 3, "3": 3, "4": 3, "7": 3, "A2": 3, "A4": 9}
+    count = {name: len(cells(table_spec(name), seed=1)) for name in PRINTED}
+    assert count == dict.fromkeys(WITHOUT_FITS, 0) | {"2": 3, "3": 3, "4": 3, "7": 3, "A2": 3, "A4": 9}
 
 
 def test_parts_keep_their_order_and_unknown_ones_are_named():
