@@ -62,7 +62,7 @@ def _balance(result: TableResult) -> list[Markup]:
     frame = result.frame
     rows = frame[frame["variable"] != "all together"].set_index("variable")
     differences = {
-        "published (of the printed means and SDs)": rows["published_std_difference"],
+        "published (as its p-values imply)": rows["published_std_difference"].dropna(),
         "synthetic": rows["twin_std_difference"],
     }
     blocks = [figure(plot_love(differences, synthetic=True))]

@@ -60,7 +60,7 @@ def plot_love(
     axes.set_ylim(-len(order) + 0.4, 0.6)
     axes.set_xlabel("difference between arms (standard deviations)")
     if len(sets) > 1:
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(sets))
     if ax is not None:
         canvas.mark(axes, synthetic=synthetic, ok=True)
         return figure

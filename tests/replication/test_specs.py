@@ -8,7 +8,6 @@ from hitlbayes.replication.did import published_estimate
 from hitlbayes.replication.specs import cells, module_name, table_spec
 from hitlbayes.replication.tables import TABLES, chosen
 
-
 PRINTED = [name for name in TABLES if name in tables()]
 WITHOUT_FITS = ("1", "A1", "A3")
 
