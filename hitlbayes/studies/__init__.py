@@ -1,27 +1,41 @@
 """One module per question: what is estimated, and how."""
 
 from hitlbayes.studies.did import fit_did
+from hitlbayes.studies.escalation import EscalationFit, fit_escalation
+from hitlbayes.studies.escalation_anchor import Anchored, anchor_escalation, anchor_published
 from hitlbayes.studies.event_study import EventStudy, fit_event_study
 from hitlbayes.studies.heterogeneity import Heterogeneity, fit_heterogeneity
+from hitlbayes.studies.leave_one_out import LeaveOneOut, compare, leave_one_out
 from hitlbayes.studies.mixed import fit_mixed
 from hitlbayes.studies.moderators import before_start
+from hitlbayes.studies.posterior import PosteriorPredictive, posterior_predictive
 from hitlbayes.studies.prior import PriorPredictive, prior_predictive
 from hitlbayes.studies.proportional_odds import ProportionalOdds, check_proportional_odds
 from hitlbayes.studies.workers import effect_by_level, harm, worker_averages
 
 __all__ = [
+    "Anchored",
+    "EscalationFit",
     "EventStudy",
     "Heterogeneity",
+    "LeaveOneOut",
+    "PosteriorPredictive",
     "PriorPredictive",
     "ProportionalOdds",
+    "anchor_escalation",
+    "anchor_published",
     "before_start",
     "check_proportional_odds",
+    "compare",
     "effect_by_level",
     "fit_did",
+    "fit_escalation",
     "fit_event_study",
     "fit_heterogeneity",
     "fit_mixed",
     "harm",
+    "leave_one_out",
+    "posterior_predictive",
     "prior_predictive",
     "worker_averages",
 ]
