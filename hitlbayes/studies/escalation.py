@@ -23,7 +23,13 @@ from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import DesignError, SpecError
 from hitlbayes.result import Fit, on_scale, summarise
 from hitlbayes.spec.priors import Prior
-from hitlbayes.studies.escalation_model import linear_effects, response_effects, type_cells, type_model
+from hitlbayes.studies.escalation_model import (
+    TREATMENT,
+    linear_effects,
+    response_effects,
+    type_cells,
+    type_model,
+)
 from hitlbayes.studies.escalation_twin import ols_by_type
 from hitlbayes.studies.frames import LOGS, units_of
 from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
@@ -43,7 +49,7 @@ class EscalationFit:
     outcome, family, units, assumption : str
     types : tuple of str
     pooled, unpooled : Fit
-        The models; `unpooled` has a coefficient of its own for each type.
+        The models; in `unpooled` no type says anything about another.
     draws : xarray.Dataset
         ``pooled`` and ``unpooled`` (chain, draw, type), effects in `units`; ``pooled_linear`` and
         ``unpooled_linear`` on the linear predictor (log points, logits); ``size`` (type), AI chats with a
@@ -145,8 +151,9 @@ class EscalationFit:
             stats.append(fit.posterior["sample_stats"]["diverging"].to_numpy())
             k_hats.append(fit.k_hat)
             effective.append(fit.effective)
-        # Type effects and their common mean trade off; what is reported is their sum.
-        named = {n: v for n, v in named.items() if n not in ("pooled treatment", "pooled intercept")}
+        # Type effects trade off with what they share and with the level; what is reported is their sum.
+        traded = [f"{pool} {n}" for pool in ("pooled", "unpooled") for n in (TREATMENT, "intercept")]
+        named = {n: v for n, v in named.items() if n not in traded and "cutpoint" not in n}
         joined = xr.Dataset({"diverging": (("fit", "chain", "draw"), np.stack(stats))})
         return judge(
             diagnose(named), stats=joined, k_hat=float(np.max(k_hats)), effective=float(np.min(effective))
@@ -195,7 +202,7 @@ def fit_escalation(
         Column of the workers.
     priors : mapping, optional
         By name: ``treatment``, ``sd_type``, ``sd_worker``, ``sd_shock`` (a worker's own response to a type),
-        ``sigma``, ``cutpoints``, the covariates' columns, and the types' own names (unpooled).
+        ``sigma``, ``cutpoints``, and the covariates' columns.
     draws, chains, seed, device, progress
         As in `hitlbayes.fit_did`.
 
@@ -241,10 +248,8 @@ def fit_escalation(
     units = units_of(outcome, family=family, panel=outcome in FAMILIES)
     fits, data = {}, {}
     for name in ("pooled", "unpooled"):
-        model = type_model(
-            cells, types=types, pooled=name == "pooled", priors=_priors_of(priors, types=types, name=name)
-        )
-        spec = {"study": "escalation", "formula": formula, "groups": ["type"] if name == "pooled" else []}
+        model = type_model(cells, pooled=name == "pooled", priors=priors)
+        spec = {"study": "escalation", "formula": formula, "groups": ["type"]}
         study = Study(
             model,
             name=f"{outcome} by escalation type, {name}",
@@ -332,9 +337,3 @@ def _check_sizes(chats: pd.DataFrame, *, outcome: str, types: Sequence[str]) -> 
             f"too few matched chats with a known {outcome}: {found}; expected at least {FEWEST}.\n"
             "  to do: name the other types in match_by_escalation(types=...)."
         )
-
-
-def _priors_of(priors: Mapping[str, Prior] | None, *, types: Sequence[str], name: str) -> dict[str, Prior]:
-    """The given priors that this one of the two models has."""
-    other = types if name == "pooled" else ("treatment", "sd_type")
-    return {k: p for k, p in (priors or {}).items() if k not in other}

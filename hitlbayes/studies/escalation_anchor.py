@@ -12,8 +12,8 @@ with covariance S this is exactly
     tau -> tau + S w (a - w'tau) / (w'S w),    a a draw of A
 
 (the pathwise rule, Wilson et al. 2021, arXiv:2011.04026). `Anchored.room` says how far one type's effect
-may move, the others held, before the sum leaves A's interval. Two types that move against each other can leave
-the sum where it is: no anchor bounds that.
+may move, the others held, before the sum leaves A's interval. Two types that move against each other can
+leave the sum where it is: no anchor bounds that.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ is tau + type_k - type_control. What "control" adds is shared by all types and b
 effects are exchangeable given tau - type_control and sd_type, which is partial pooling as it is meant. A
 control that serves several types is one row: its likelihood counts once.
 
-Unpooled, tau + type_k is a coefficient of its own for each type.
+Unpooled, sd_type is held at a value so large that no type says anything about another: the same model and the
+same compiled program, with flat priors.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from hitlbayes.fitting.structure import Structure, encode
 from hitlbayes.result import Fit
 from hitlbayes.spec.cells import Cells, category_values, cells_of_frame
 from hitlbayes.spec.predictor import Design, mixed_design
-from hitlbayes.spec.priors import Prior, normal
+from hitlbayes.spec.priors import Prior, fixed, normal
 
 TREATMENT = "treatment"
 KEYS = ("row", "type", "worker")
+FLAT = 10.0  # SDs (or logits) between types at which they are as good as unrelated
 CHUNK = 2_000_000  # numbers held at once while effects are averaged over chats
 
 
@@ -69,20 +71,17 @@ def plain_names(names: Sequence[str]) -> list[str]:
     return made
 
 
-def type_model(
-    cells: Cells, *, types: Sequence[str], pooled: bool, priors: Mapping[str, Prior] | None = None
-) -> Model:
+def type_model(cells: Cells, *, pooled: bool, priors: Mapping[str, Prior] | None = None) -> Model:
     """The pooled or the unpooled model, laid out for the samplers."""
     keys = cells.keys
     names = [str(name) for name in keys if name not in KEYS]
     controls = mixed_design(cells, formula=("~ " + " + ".join(f"`{n}`" for n in names)) if names else None)
-    kind = keys["type"].to_numpy()
-    own = {TREATMENT: kind != CONTROL} if pooled else {name: kind == name for name in types}
+    treated = (keys["type"] != CONTROL).to_numpy(float)
     design = Design(
-        np.column_stack([np.column_stack(list(own.values())).astype(float), controls.X]),
-        (*own, *controls.names),
-        np.concatenate([np.zeros(len(own)), controls.centre]),
-        np.concatenate([np.ones(len(own)), controls.scale]),
+        np.column_stack([treated, controls.X]),
+        (TREATMENT, *controls.names),
+        np.concatenate([[0.0], controls.centre]),
+        np.concatenate([[1.0], controls.scale]),
         controls.dropped,
     )
     group, worker, rows = encode(keys["type"], name="type"), encode(keys["worker"], name="worker"), len(keys)
@@ -90,7 +89,7 @@ def type_model(
     structure = Structure(
         "level",
         worker,
-        (group,) if pooled else (),
+        (group,),
         np.ones((rows, 1)),
         np.zeros(rows),
         np.zeros(len(worker.labels), int),
@@ -98,21 +97,18 @@ def type_model(
         group.codes if gaussian else np.zeros(rows, int),
         tuple(map(str, group.labels)) if gaussian else ("all",),
     )
-    # An effect of one SD (one logit) would be large, whether types are pooled or not.
     scale = outcome_scale(cells) if gaussian else 1.0
-    given = {name: normal(0.0, scale) for name in own} | dict(priors or {})
+    given = {TREATMENT: normal(0.0, scale)} | dict(priors or {})
+    if not pooled:
+        given["sd_type"] = fixed(FLAT * scale)
     return build_model(cells, design, structure, priors=given)
 
 
 def linear_effects(posterior: xr.Dataset, *, types: Sequence[str]) -> xr.DataArray:
     """Draws (chain, draw, type) of each type's effect on the linear predictor."""
-    coef = posterior["coef"]
-    if TREATMENT in coef["term"].values:
-        shared = coef.sel(term=TREATMENT, drop=True)
-        own = posterior["type"].rename(type_level="type")
-        effect = shared + own.sel(type=list(types)) - own.sel(type=CONTROL, drop=True)
-    else:
-        effect = coef.sel(term=list(types)).rename(term="type")
+    shared = posterior["coef"].sel(term=TREATMENT, drop=True)
+    own = posterior["type"].rename(type_level="type")
+    effect = shared + own.sel(type=list(types)) - own.sel(type=CONTROL, drop=True)
     return effect.transpose("chain", "draw", "type").reset_coords(drop=True)
 
 
@@ -128,13 +124,13 @@ def response_effects(fit: Fit, model: Model, *, types: Sequence[str]) -> xr.Data
         return linear
     cells, design = model.cells, model.design
     kind = cells.keys["type"].to_numpy()
-    control = [j for j, name in enumerate(design.names) if name not in (TREATMENT, *types)]
+    control = [j for j, name in enumerate(design.names) if name != TREATMENT]
     X = (design.X * design.scale + design.centre)[:, control]
     coef = _flat(posterior["coef"])[:, control]
     level = _flat(posterior["worker_level"])
     shock = _flat(posterior["sd_shock"])
     cut = _flat(posterior["cutpoints"]) if "cutpoints" in posterior else None
-    base = _flat(posterior["type"].sel(type_level=CONTROL)) if "type" in posterior else np.zeros(len(coef))
+    base = _flat(posterior["type"].sel(type_level=CONTROL))
     steps = np.diff(category_values(cells.labels)) if cells.family == "ordinal" else np.ones(1)
     effect = np.empty((len(coef), len(types)))
     for k, name in enumerate(types):

@@ -23,8 +23,8 @@ def matched_types(
 ) -> MatchedTypes:
     """Chats of each type with as many controls; a fifth of the controls serve the next type as well.
 
-    `y` is Gaussian with SD one and the effects given; `again` is 0/1 and `stars` 1 to 4 with these effects on the
-    logit scale. Workers have levels, `x` matters.
+    `y` is Gaussian with SD one and the effects given; `again` is 0/1 and `stars` 1 to 4 with these effects
+    on the logit scale. Workers have levels, `x` matters.
     """
     rng = np.random.default_rng(seed)
     frames, links = [], []

@@ -69,7 +69,7 @@ def test_contrasts_are_differences_of_effects() -> None:
 def test_unpooled_without_workers_or_pooling_is_least_squares() -> None:
     # One type: with flat priors and no worker effects the posterior mean is OLS on the matched chats.
     matched = matched_types({"technical": 0.5}, seed=3, sizes={"technical": 80}, sd_worker=0.0)
-    held = {"sd_worker": hb.fixed(0), "sd_shock": hb.fixed(0), "technical": hb.normal(0, 100)}
+    held = {"sd_worker": hb.fixed(0), "sd_shock": hb.fixed(0), "treatment": hb.normal(0, 100)}
     fit = hb.fit_escalation(matched, outcome="y", family="gaussian", priors=held, **QUIET)
     found = fit.draws["unpooled_linear"].sel(type="technical")
     twin = fit.twin.loc["technical"]
@@ -214,7 +214,7 @@ def _did(outcome: str) -> hb.Fit:
 
 @pytest.mark.slow
 def test_pooling_lowers_the_error_and_keeps_coverage() -> None:
-    """Simulated experiments whose type effects are exchangeable: lower MSE pooled, nominal coverage of both."""
+    """Simulated experiments whose type effects are exchangeable: lower error pooled, nominal coverage."""
     rng = np.random.default_rng(11)
     errors: dict[str, list[float]] = {"pooled": [], "unpooled": []}
     covered: list[bool] = []
