@@ -90,8 +90,8 @@ def balance_caption(shown: pd.DataFrame, *, statistic: str, threshold: float) ->
     --------
     >>> frame = pd.DataFrame({"before_difference": [0.5, 0.1], "after_difference": [0.02, 0.03]},
     ...                      index=["age", "vip"])
-    >>> balance_caption(frame, statistic="difference", threshold=0.1)[-51:]
-    'after matching; 0 of 2 exceed 0.1 after matching.'
+    >>> balance_caption(frame, statistic="difference", threshold=0.1).split("; ")[1]
+    '0 of 2 exceed 0.1 after matching.'
     """
     before, after = shown[f"before_{statistic}"], shown[f"after_{statistic}"]
     return (
