@@ -31,9 +31,10 @@ from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place
 from hitlbayes.inference import rotation
 from hitlbayes.inference.runtime import Progress, silent
 
-PILOT = 100
-SETTLE = 100
+PILOTS = (100, 150)  # draws of each; the map is made again after each
+SETTLE = 50
 CLIMB_STEPS = 150
+SHRINK = 0.5  # how many draws a parameter the diagonal counts for in the pilot's covariance
 TYPICAL = 7500.0  # chats at which the first spreads of psi below are about right
 FIRST_SPREAD = 0.04
 WATCHED = 64  # chats whose own factor is kept, to check that it mixes
@@ -86,15 +87,19 @@ def sample_factor(
     state = climb(State(psi, *_nothing(layout)), data, layout)
     root = np.eye(layout.sizes[0]) * FIRST_SPREAD * np.sqrt(TYPICAL / layout.chats)
     anchor = expand(state, root, data, layout)
-    progress("pilot", 0.05)
     given = ((anchor, data), focus)
     walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed)
+    progress("compiling", 0.02)
     programs = rotation.compiled(programs, walkers[0], given)
-    walkers, turns = rotation.run(programs, walkers, given, draws=PILOT, adapt=True)
-    anchor = recentre(state, turns.record.psi, anchor, data, layout)
-    progress("adapting", 0.2)
-    given = ((anchor, data), focus)
-    walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed + 1)
+    for number, length in enumerate(PILOTS):
+        progress("pilot", 0.1 * (1 + number))
+        walkers, turns = rotation.run(programs, walkers, given, draws=length, adapt=True)
+        anchor = recentre(state, turns.record.psi, data, layout)
+        given = ((anchor, data), focus)
+        walkers = rotation.start(
+            programs, given, size=layout.size, chains=chains, seed=seed + 1 + number, like=walkers
+        )
+    progress("adapting", 0.3)
     walkers, turns = rotation.run(programs, walkers, given, draws=SETTLE, adapt=True)
     walkers = rotation.settle(walkers)
     walkers, turns = rotation.run(
@@ -103,7 +108,7 @@ def sample_factor(
         given,
         draws=draws,
         adapt=False,
-        progress=lambda what, done: progress(what, 0.35 + 0.65 * done),
+        progress=lambda what, done: progress(what, 0.4 + 0.6 * done),
     )
     kept = turn_signs(turns.record, anchor_measure=anchor_measure)
     angle = float(np.exp(walkers[0].log_angle))
@@ -159,14 +164,14 @@ def climb(state: State, data: Data, layout: Layout) -> State:
     return _state(jnp.asarray(best.x), psi, layout)
 
 
-def recentre(state: State, seen: Psi, anchor: Anchor, data: Data, layout: Layout) -> Anchor:
+def recentre(state: State, seen: Psi, data: Data, layout: Layout) -> Anchor:
     """The expansion at the pilot's mean psi, with the pilot's covariance, pulled a little to a diagonal."""
     half = np.shape(seen.loading)[1] // 2
     fold = seen._replace(unit=np.abs(seen.unit), period=np.abs(seen.period), tau=np.abs(seen.tau))
     draws = np.concatenate([np.reshape(a[:, half:], (-1, a.shape[2])) for a in fold], axis=1)
     centre, spread = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
     size = np.sqrt(np.diag(spread)) + 1e-6
-    kept = 0.7
+    kept = len(draws) / (len(draws) + SHRINK * len(centre))
     spread = kept * spread + (1 - kept) * np.diag(size**2)
     psi = split_psi(jnp.asarray(centre), layout)
     state = climb(state._replace(psi=psi), data, layout)

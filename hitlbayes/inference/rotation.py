@@ -83,11 +83,16 @@ def programs(log_density: LogDensity, record: Record) -> Programs:
     return Programs(jax.jit(begin), jax.jit(advance))
 
 
-def start(made: Programs, data: Any, *, size: int, chains: int, seed: int) -> list[Walker]:
-    """Chains at draws of the standard normal in `size` dimensions."""
+def start(
+    made: Programs, data: Any, *, size: int, chains: int, seed: int, like: list[Walker] | None = None
+) -> list[Walker]:
+    """Chains at draws of the standard normal in `size` dimensions, at the angle that `like` has reached."""
     keys = jax.random.split(jax.random.key(seed), 2 * chains)
     first = [jax.random.normal(keys[2 * i], (size,)) for i in range(chains)]
-    return [made.begin(first[i], keys[2 * i + 1], data) for i in range(chains)]
+    walkers = [made.begin(first[i], keys[2 * i + 1], data) for i in range(chains)]
+    if like is None:
+        return walkers
+    return [new._replace(log_angle=old.log_angle) for new, old in zip(walkers, like, strict=True)]
 
 
 def compiled(made: Programs, walker: Walker, data: Any) -> Programs:
