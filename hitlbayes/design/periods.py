@@ -87,9 +87,10 @@ def unit_periods(
         )
     made["exposed"] = _exposed(made, names=names)
     whole = made.sort_values(["unit", "time"], kind="stable")
-    kept = whole[np.isfinite(whole[["y", *(c for c in whole if c[0] == "x")]]).all(axis=1)]
+    numbers = ["y", *(name for name in map(str, whole) if name.startswith("x"))]
+    kept = whole.loc[np.isfinite(whole[numbers].to_numpy(float)).all(axis=1)]
     if "weights" in kept:
-        kept = kept[kept["weights"].fillna(0).astype(float) > 0]
+        kept = kept.loc[kept["weights"].fillna(0).astype(float) > 0]
     return _coded(kept, dropped=len(whole) - len(kept), synthetic=synthetic)
 
 
@@ -148,7 +149,7 @@ def _coded(kept: pd.DataFrame, *, dropped: int, synthetic: bool) -> UnitPeriods:
     exposure = np.zeros((len(starts) + 1, len(periods)), dtype=np.int8)
     exposure[1:] = np.arange(len(periods))[None, :] >= starts[:, None]
     dummies = sparse.csr_array((np.ones(len(kept)), (np.arange(len(kept)), period)))
-    controls = kept[[name for name in kept if name[0] == "x"]].to_numpy()
+    controls = kept[[name for name in map(str, kept) if name.startswith("x")]].to_numpy()
     regressors = sparse.hstack([dummies, sparse.csr_array(controls)]).tocsr() if controls.size else dummies
     blocks = kept.groupby("unit", sort=True)["blocks"].agg(["first", "nunique"]) if "blocks" in kept else None
     if blocks is not None and (blocks["nunique"] > 1).any():

@@ -60,10 +60,10 @@ def units_of(
     arms = by_unit.groupby("code")["arm"].first().to_numpy()
     if blocks is None:
         return code, arms, None
-    in_blocks = frame[blocks].groupby(code).agg(["first", "nunique"])
-    if (in_blocks["nunique"] != 1).any():
+    by_block = frame[blocks].groupby(code)
+    if (by_block.nunique() != 1).any():
         raise SchemaError(f"some of {unit!r} are in several blocks, or in none.")
-    return code, arms, in_blocks["first"].to_numpy()
+    return code, arms, by_block.first().to_numpy()
 
 
 def weights_of(frame: pd.DataFrame, *, weights: str) -> np.ndarray:

@@ -74,7 +74,8 @@ def daily_means(panel: Panel, *, outcome: str) -> pd.DataFrame:
     """
     sums = unit_totals(panel, outcome=outcome)
     rows = []
-    for (period, arm), part in sums.groupby(["period", "treated"], sort=True):
+    for _, part in sums.groupby(["period", "treated"], sort=True):
+        period, arm = part["period"].iloc[0], part["treated"].iloc[0]
         found = arm_mean(part["total"].to_numpy(), size=part["size"].to_numpy())
         rows.append(
             (period, int(part["post"].iloc[0]), ARMS[int(arm)], *_bounds(found.mean, found.se), *found[2:])

@@ -64,7 +64,7 @@ def beside_published(found: ArmBalance, *, published: pd.DataFrame, panel: str) 
     for name in printed_variables(published, panel=panel):
         row = published[(published["panel"] == panel) & (published["row"] == name)]
         means = row[row["quantity"] == "mean"].set_index("arm")
-        one, two = means.loc["treated"], means.loc["control"]
+        one, two = (means.loc[arm].to_dict() for arm in ("treated", "control"))
         p = row.loc[row["quantity"] == "p_value", "value"]
         twin = wide.loc[name]
         rows.append(
@@ -75,7 +75,9 @@ def beside_published(found: ArmBalance, *, published: pd.DataFrame, panel: str) 
                 **{f"published_{arm}": means.loc[arm, "value"] for arm in ("treated", "control")},
                 **{f"published_sd_{arm}": means.loc[arm, "sd"] for arm in ("treated", "control")},
                 "published_std_difference": std_difference_of_p(
-                    float(p.iloc[0]), n=(one["n"], two["n"]), sign=np.sign(one["value"] - two["value"])
+                    float(p.iloc[0]),
+                    n=(float(one["n"]), float(two["n"])),
+                    sign=float(one["value"] - two["value"]),
                 ),
                 "published_p": float(p.iloc[0]),
                 **{f"twin_{arm}": twin[f"mean_{arm}"] for arm in ("treated", "control")},

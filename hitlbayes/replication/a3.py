@@ -56,7 +56,9 @@ def beside_published(shares: pd.DataFrame, *, published: pd.DataFrame) -> pd.Dat
     printed = published.pivot(index="row", columns="column", values="value")[["pre", "post"]]
     printed = printed.rename(columns={"pre": "published_before", "post": "published_after"})
     order = list(dict.fromkeys(published["row"]))
-    twin = shares.drop(columns=[c for c in shares if c.startswith("chats_")]).set_index("level")
+    twin = shares.drop(columns=[name for name in map(str, shares) if name.startswith("chats_")]).set_index(
+        "level"
+    )
     made = printed.loc[order].join(twin.add_prefix("twin_"), how="outer").reindex(
         [*order, *(level for level in twin.index if level not in order)]
     )  # fmt: skip

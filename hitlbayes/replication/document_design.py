@@ -110,7 +110,8 @@ def _figures(result: TableResult) -> list[Markup]:
 def _drawn(result: TableResult) -> list[Markup]:
     frame = result.frame
     names = [
-        f"{outcome_label(row.outcome)}, {scope_label(row.scope)}" for row in frame.itertuples(index=False)
+        f"{outcome_label(str(row['outcome']))}, {scope_label(str(row['scope']))}"
+        for row in frame.to_dict("records")
     ]
     shown = _named(frame.assign(effect=names), DRAWN)
     several = f"{int(frame['assignments'].iloc[0]):,} assignments; log points, proportions and rating points"

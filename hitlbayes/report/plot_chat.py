@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -135,11 +137,9 @@ def _attention(
         np.clip(at[:-1], 0, length), np.clip(at[1:], 0, length), here[:-1], strict=True
     ):
         if right > left:
-            style = (
-                {"color": canvas.SKY}
-                if mine
-                else {"color": "white", "hatch": "////", "edgecolor": canvas.FAINT}
-            )
+            style: dict[str, Any] = {"color": canvas.SKY}
+            if not mine:
+                style = {"color": "white", "hatch": "////", "edgecolor": canvas.FAINT}
             axes.barh(ATTENTION, right - left, left=left, height=0.42, lw=0, **style)
     axes.text(
         length, ATTENTION - 0.42, "filled: this chat, hatched: elsewhere", fontsize=7, ha="right", va="center"

@@ -65,12 +65,10 @@ def plot_distribution(
     for name, chosen in groups.items():
         share = 100.0 / max(len(chosen), 1)
         colour, _, line = ARMS.get(name, (canvas.BLUE, "o", "-"))
-        style = {"bins": edges, "weights": np.full(len(chosen), share)}
+        heights = share * np.histogram(chosen, bins=edges)[0]
         if name != "control":
-            axes.hist(chosen, **style, color=canvas.SKY, alpha=0.45)
-        axes.hist(
-            chosen, **style, histtype="step", color=colour, ls=line, lw=1.6, label=f"{name} ({len(chosen):,})"
-        )
+            axes.stairs(heights, edges, fill=True, color=canvas.SKY, alpha=0.45)
+        axes.stairs(heights, edges, color=colour, ls=line, lw=1.6, label=f"{name} ({len(chosen):,})")
         axes.axvline(np.median(chosen), color=colour, ls=line, lw=1)
     if treated:
         axes.legend(loc="upper right")
@@ -166,7 +164,7 @@ def _daily_caption(means: pd.DataFrame, *, unit: float, percent: bool) -> str:
         if part.empty:
             continue
         level = {
-            name: np.average(p["mean"], weights=p["rows"]) * unit
+            str(name): np.average(p["mean"], weights=p["rows"]) * unit
             for name, p in part.groupby("arm")
             if p["rows"].sum()
         }
@@ -220,10 +218,11 @@ def plot_shares(
     axes.set_xlabel(outcome_label(outcome))
     axes.set_ylabel("% of chats with a value")
     gap = 100 * (gaps[0] - gaps[1])
-    worst = gap.abs().idxmax()
+    at = int(np.argmax(gap.abs().to_numpy()))
+    worst, most = gap.index[at], float(gap.iloc[at])
     caption = (
         f"Shares {when}, with 95% CIs clustered by worker. The largest difference, treated less control, "
-        f"is at {worst}: {number(gap[worst])} percentage points."
+        f"is at {worst}: {number(most)} percentage points."
     )
     title = f"{_first(outcome_label(outcome))} by arm, {when}"
     return _finished(figure, axes, ax, caption=caption, synthetic=synthetic, title=title)
