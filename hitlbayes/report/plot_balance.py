@@ -79,11 +79,11 @@ def love_caption(sets: Mapping[str, pd.Series], *, small: float = SMALL) -> str:
     told = []
     for label, values in sets.items():
         size = values.abs()
-        worst = size.idxmax()
+        at = int(np.argmax(size.to_numpy()))
         lead = f"{label}: " if label else ""
         told.append(
-            f"{lead}{int((size > small).sum())} of {len(size)} (most: {str(worst).replace('_', ' ')}, "
-            f"{number(values[worst])})"
+            f"{lead}{int((size > small).sum())} of {len(size)} (most: "
+            f"{str(values.index[at]).replace('_', ' ')}, {number(float(values.iloc[at]))})"
         )
     return f"Dotted lines at ±{small:g}. Beyond them: {'; '.join(told)}."
 
@@ -102,7 +102,7 @@ def plot_randomization(test: RandomizationTest, *, ax: Axes | None = None) -> Fi
     extreme = np.abs(others) >= abs(actual) * (1 - 1e-9)
     edges = np.histogram_bin_edges(test.reference, bins=50)
     parts, colours = [others[~extreme], others[extreme]], [canvas.SKY, canvas.ORANGE]
-    axes.hist(parts, bins=edges, stacked=True, color=colours, edgecolor="white", lw=0.3)
+    axes.hist(parts, bins=edges.tolist(), stacked=True, color=colours, edgecolor="white", lw=0.3)
     axes.margins(y=0.14)
     axes.axvline(actual, color=canvas.VERMILLION, lw=1.8)
     axes.annotate(
