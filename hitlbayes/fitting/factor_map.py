@@ -18,6 +18,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from hitlbayes.fitting.factor import (
+    COUNTS,
     Data,
     Layout,
     Psi,
@@ -39,7 +40,8 @@ class Anchor(NamedTuple):
     """The expansion at a mode.
 
     psi, root : (k,), (k, k) centre and Cholesky root of the coordinates of psi
-    eta, score, curvature : (M, n); half : (M, n) q lambda / sqrt(1 + sum lambda^2 q)
+    eta, score, curvature : (M, n), less the parts of score and curvature that `own_expansion` gives
+    weight : (M, n) the curvature at the anchor's psi; half : (M, n) q lambda / sqrt(1 + sum lambda^2 q)
     slopes : (1 + P, M) intercepts and B; unit, period : (N, M), (T, M) effects on the links' scales
     outer_J, outer_h : of `slopes`, flat, all else integrated out
     period_J, period_h, period_C : (T, M, M), (T, M), (T, M, (1 + P) M), units integrated out
@@ -51,6 +53,7 @@ class Anchor(NamedTuple):
     eta: jax.Array
     score: jax.Array
     curvature: jax.Array
+    weight: jax.Array
     half: jax.Array
     slopes: jax.Array
     unit: jax.Array
@@ -83,7 +86,7 @@ def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> tuple[Sta
     now = group_effects(period, psi.period, psi.loading)
     shift = moved[0][:, None] + moved[1:].T @ data.X + (now - anchor.period)[data.period].T
 
-    pull = anchor.curvature * shift - anchor.half * jnp.sum(anchor.half * shift, axis=0)
+    pull = anchor.weight * shift - anchor.half * jnp.sum(anchor.half * shift, axis=0)
     h = anchor.unit_h - jax.ops.segment_sum(
         pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True
     )
@@ -94,8 +97,11 @@ def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> tuple[Sta
 
     own_eta = slopes[0][:, None] + slopes[1:].T @ data.X + now[data.period].T
     own_eta += group_effects(unit, psi.unit, psi.loading)[data.unit].T
-    precision = 1.0 + psi.loading**2 @ anchor.curvature
-    mean = psi.loading @ (anchor.curvature * (anchor.eta - own_eta) + anchor.score) / precision
+    # a chat's factor has little data: its precision must follow the dispersions of counts and delays
+    score, curvature = own_expansion(anchor.eta, psi, data, layout)
+    curvature = data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE)
+    precision = 1.0 + psi.loading**2 @ curvature
+    mean = psi.loading @ (curvature * (anchor.eta - own_eta) + anchor.score + score) / precision
     chat = mean + z_chat / jnp.sqrt(precision)
     spent -= 0.5 * jnp.sum(jnp.log(precision))
     return State(psi, intercept, common, own, period, unit, chat), spent
@@ -106,6 +112,27 @@ def mapped_density(z: jax.Array, arguments: tuple[Anchor, Data], layout: Layout)
     anchor, data = arguments
     state, spent = place(z, anchor, data, layout)
     return log_density(state, data, layout)[0] + spent
+
+
+def own_expansion(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:
+    """Score and curvature (M, n) in eta of delays and (as if not truncated) counts; zero elsewhere."""
+    score, curvature = [], []
+    sigma, over = iter(psi.log_sigma), iter(psi.log_over)
+    for m, family in enumerate(layout.families):
+        y = data.y[m]
+        if family == "lognormal":
+            weight = jnp.exp(-2 * next(sigma))
+            score.append(weight * (y - eta[m]))
+            curvature.append(jnp.full_like(y, weight))
+        elif family in COUNTS:
+            excess = jnp.exp(2 * next(over))
+            lift = excess * jnp.exp(eta[m] + data.offset[m])
+            score.append(y - (y + 1 / excess) * lift / (1 + lift))
+            curvature.append((y + 1 / excess) * lift / (1 + lift) ** 2)
+        else:
+            score.append(jnp.zeros_like(y))
+            curvature.append(jnp.zeros_like(y))
+    return data.seen * jnp.stack(score), data.seen * jnp.stack(curvature)
 
 
 def group_scaling(scales: jax.Array, loading: jax.Array) -> jax.Array:
@@ -128,6 +155,7 @@ def expand(state: State, root: np.ndarray, data: Data, layout: Layout) -> Anchor
     eta, score, curvature = (np.asarray(a) for a in _derivatives(state, data, layout=layout))
     curvature = np.where(np.asarray(data.seen) > 0, np.maximum(curvature, LEAST_CURVATURE), 0.0)
     loading = np.asarray(psi.loading)
+    ours = [np.asarray(a) for a in own_expansion(eta, psi, data, layout)]
     half = curvature * loading[:, None] / np.sqrt(1.0 + loading**2 @ curvature)
     m, unit_of, period_of = layout.measures, np.asarray(data.unit), np.asarray(data.period)
     weights = -half[:, None] * half[None]
@@ -165,7 +193,8 @@ def expand(state: State, root: np.ndarray, data: Data, layout: Layout) -> Anchor
                 flat_psi(psi),
                 root,
                 eta,
-                score,
+                score - ours[0],
+                curvature - ours[1],
                 curvature,
                 half,
                 slopes,
