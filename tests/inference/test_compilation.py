@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
 import hitlbayes as hb
-from hitlbayes.fitting.run import run
 from hitlbayes.inference import hmc
+from hitlbayes.inference.anchor import find_anchor
+from hitlbayes.inference.laplace import State
+from hitlbayes.inference.runtime import session
 
 from .chats import chat_log, engine_model, unlike_priors
 
 TRACED, COMPILED = "/jax/core/compile/jaxpr_trace_duration", "/jax/core/compile/backend_compile_duration"
 ROLES = {"unit": "worker_id", "time": "day", "treated": "treated", "post": "post"}
 FAMILIES = ["gaussian", "bernoulli", *(pytest.param(f, marks=pytest.mark.slow) for f in ("ordinal", "count"))]
-MOVE = 0.01  # of a posterior SD: what single precision may do to a mean
+MOVE = 0.01  # of a posterior SD: how far single precision may put a trajectory off
 
 _open: list[Counter] = []
 
@@ -50,6 +53,10 @@ def outcomes(seed: int, *, workers: int, keep: float) -> pd.DataFrame:
     chats = chats[rng.uniform(size=len(chats)) < keep].reset_index(drop=True)
     other = {"gaussian": rng.gamma(2.0, size=len(chats)), "bernoulli": rng.integers(0, 2, len(chats))}
     other |= {"count": rng.poisson(6.0, len(chats)), "ordinal": rng.permutation(chats["rating"])}
+    # A histogram's length is part of a program, up to a bucket: outcomes of like size have like maxima.
+    for counts in (other["count"], chats["switch_aways"].to_numpy()):
+        counts[:] = np.minimum(counts, 12)
+        counts[0] = 12
     named = {"log_duration": "gaussian", "retrial": "bernoulli", "rating": "ordinal", "switch_aways": "count"}
     return chats.rename(columns=named).assign(**{f"other {name}": values for name, values in other.items()})
 
@@ -72,16 +79,27 @@ def test_a_second_fit_of_like_size_traces_and_compiles_nothing(family):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["bernoulli", "ordinal", "count"])
-def test_gradients_in_single_precision_leave_the_posterior_where_it_is(family, monkeypatch):
-    """The same random numbers with gradients in either precision: chains stay together, so do their means."""
-    chats = chat_log(5, workers=25, days=8, start=4)
-    model = engine_model(chats, family=family, formula=None, priors=unlike_priors(family))
-    single = run(model, draws=1000, chains=4, seed=1).posterior
-    monkeypatch.setattr(hmc, "single", lambda target: target)
-    double = run(model, draws=1000, chains=4, seed=1).posterior
-    moves = {}
-    for name, exact in double.data_vars.items():
-        a, b = single[name].to_numpy(), exact.to_numpy()
-        moves[name] = np.max(np.abs(a.mean((0, 1)) - b.mean((0, 1))) / b.std((0, 1)))
-    assert not single.identical(double)
-    assert max(moves.values()) < MOVE, moves
+def test_gradients_in_single_precision_move_a_trajectory_by_far_less_than_a_posterior_sd(family):
+    """Coordinates have posterior SDs of about one, and a kick is an angle below one times the gradient.
+
+    A kick of any error leaves the posterior as it is, for the density is in double precision; it could only
+    cost acceptance.
+    """
+    model = engine_model(
+        chat_log(5, workers=25, days=8, start=4), family=family, formula=None, priors=unlike_priors(family)
+    )
+    layout = model.layout
+    with session():
+        problem, beliefs = jax.tree.map(jnp.asarray, (model.data, model.beliefs))
+        state = State(
+            jnp.asarray(model.start),
+            jnp.asarray(model.outer),
+            jnp.zeros((layout.n_units, layout.width)),
+            jnp.zeros((layout.slots, layout.n_units)),
+        )
+        target = hmc.Target(find_anchor(state, problem, beliefs, layout=layout), problem, beliefs)
+        z = jnp.asarray(np.random.default_rng(1).normal(size=(8, layout.n_latent)))
+        exact, low = (hmc.residual_slope(z, t, layout=layout) for t in (target, hmc.single(target)))
+    error = np.abs(np.asarray(low) - np.asarray(exact))
+    print(f"{family}: largest error of a gradient {error.max():.1e}, of up to {np.abs(exact).max():.1f}")
+    assert 0.0 < error.max() < MOVE

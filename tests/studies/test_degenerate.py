@@ -18,12 +18,18 @@ SAMPLED = [pytest.param("gaussian")] + [
     pytest.param(family, marks=pytest.mark.slow) for family in ("bernoulli", "ordinal", "count")
 ]  # the others compile for seconds, shape by shape
 NEAR_ZERO = 0.1  # of the outcome's SD, a logit or a log point
+ENOUGH = {
+    "gaussian": 500,
+    "bernoulli": 1000,
+    "ordinal": 1000,
+    "count": 2000,
+}  # draws a chain, small data mix less
 HELD = {f"sd_{name}": hb.fixed(0.0) for name in STILL}
 
 
 @pytest.mark.parametrize("family", SAMPLED)
 def test_three_days_and_eight_workers(family):
-    made = fit(experiment(2, family=family), family=family)
+    made = fit(experiment(2, family=family), family=family, draws=ENOUGH[family])
     assert_sound(made)
     row = made.tidy().set_index("term").loc["treatment"]
     assert row["lower"] < 0.6 < row["upper"]
@@ -32,7 +38,9 @@ def test_three_days_and_eight_workers(family):
 
 @pytest.mark.parametrize("family", SAMPLED)
 def test_scales_whose_truth_is_zero_are_drawn_to_zero(family):
-    made = fit(experiment(1, family=family, units=24, days=8, scales=STILL), family=family, draws=1000)
+    made = fit(
+        experiment(1, family=family, units=24, days=8, scales=STILL), family=family, draws=ENOUGH[family]
+    )
     assert_sound(made)
     s = made.cells["statistic_0"].std() if family == "gaussian" else 1.0
     draws = made.hyperparameters()
@@ -48,7 +56,7 @@ def test_a_category_that_is_never_used_has_hardly_any_probability(empty):
     rows = experiment(4, family="ordinal", units=12, days=4)
     values = rows["y"].to_numpy().astype(int)
     rows["y"] = rated(np.where(values == empty, 2 if empty < 5 else 4, values), categories=5)
-    made = fit(rows, family="ordinal", draws=1000)
+    made = fit(rows, family="ordinal", draws=2000)
     assert_sound(made)
     cut = made.posterior["posterior"]["cutpoints"].to_numpy()
     share = np.diff(expit(cut), prepend=0.0, append=1.0)[..., empty - 1]
@@ -72,7 +80,7 @@ def test_ten_categories_from_eight_workers_and_three_days():
 def test_a_worker_with_one_chat_is_known_less_than_the_others(family):
     rows = experiment(7, family=family, units=12, days=4)
     lone = rows[(rows["id"] == 3) & (rows["after"] == 1)].iloc[:1]
-    made = fit(pd.concat([rows[rows["id"] != 3], lone]), family=family, draws=1000)
+    made = fit(pd.concat([rows[rows["id"] != 3], lone]), family=family, draws=ENOUGH[family])
     assert_sound(made)
     spread = made.posterior["posterior"]["unit_level"].std(("chain", "draw")).to_series()
     assert spread[3] > spread.drop(3).max()
@@ -82,7 +90,7 @@ def test_a_worker_with_one_chat_is_known_less_than_the_others(family):
 @pytest.mark.parametrize("family", SAMPLED)
 def test_a_day_with_one_worker_is_known_less_than_the_others(family):
     rows = experiment(8, family=family, units=12, days=4, scales=SCALES | {"period": 0.6})
-    made = fit(rows[(rows["day"] != 1) | (rows["id"] == 3)], family=family, draws=1000)
+    made = fit(rows[(rows["day"] != 1) | (rows["id"] == 3)], family=family, draws=ENOUGH[family])
     assert_sound(made)
     day = made.period_effects()
     # Differences within a phase: what days share is left to the intercept.
