@@ -54,9 +54,9 @@ def outcomes(seed: int, *, workers: int, keep: float) -> pd.DataFrame:
     other = {"gaussian": rng.gamma(2.0, size=len(chats)), "bernoulli": rng.integers(0, 2, len(chats))}
     other |= {"count": rng.poisson(6.0, len(chats)), "ordinal": rng.permutation(chats["rating"])}
     # A histogram's length is part of a program, up to a bucket: outcomes of like size have like maxima.
-    for counts in (other["count"], chats["switch_aways"].to_numpy()):
-        counts[:] = np.minimum(counts, 12)
-        counts[0] = 12
+    chats["switch_aways"], other["count"] = (
+        np.r_[12, np.minimum(counts[1:], 12)] for counts in (chats["switch_aways"], other["count"])
+    )
     named = {"log_duration": "gaussian", "retrial": "bernoulli", "rating": "ordinal", "switch_aways": "count"}
     return chats.rename(columns=named).assign(**{f"other {name}": values for name, values in other.items()})
 
