@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.chatlog import Chats as Chats
     from hitlbayes.chatlog import Panel as Panel
     from hitlbayes.chatlog import chats_from_logs as chats_from_logs
+    from hitlbayes.chatlog import flag_crossing as flag_crossing
     from hitlbayes.chatlog import panel as panel
     from hitlbayes.chatlog import read_chats as read_chats
     from hitlbayes.chatlog import retrials as retrials
@@ -64,6 +65,7 @@ _PUBLIC = {
     "chats_from_logs": "chatlog",
     "retrials": "chatlog",
     "without": "chatlog",
+    "flag_crossing": "chatlog",
     "compare_arms": "design.arms",
     "sample_ratio": "design.ratios",
     "randomization_test": "design.randomization",

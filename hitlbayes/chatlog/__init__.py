@@ -8,13 +8,14 @@ from hitlbayes.chatlog.logs import chats_from_logs
 from hitlbayes.chatlog.panel import panel
 from hitlbayes.chatlog.read import read_chats
 from hitlbayes.chatlog.retrials import retrials
-from hitlbayes.chatlog.subset import without
+from hitlbayes.chatlog.subset import flag_crossing, without
 
 __all__ = [
     "Chats",
     "LoggedChats",
     "Panel",
     "chats_from_logs",
+    "flag_crossing",
     "panel",
     "read_chats",
     "retrials",

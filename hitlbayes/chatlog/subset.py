@@ -1,12 +1,15 @@
-"""Fewer chats, counted and said."""
+"""Fewer chats, counted and said; and chats whose outcome was still open when the experiment ended."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+
+import pandas as pd
 
 from hitlbayes.chatlog.check import check_arms
 from hitlbayes.chatlog.frame import Chats
-from hitlbayes.errors import SchemaError
+from hitlbayes.errors import SchemaError, SpecError
 
 
 def without(chats: Chats, *, flag: str) -> Chats:
@@ -69,3 +72,51 @@ def without(chats: Chats, *, flag: str) -> Chats:
         observed={name: int(seen[name]) for name in chats.observed},
         drops=chats.drops | ({f"{flag} = 1": out} if out else {}),
     )
+
+
+def flag_crossing(
+    chats: Chats, *, end: str | dt.date, window: float = 7.0, name: str = "retrial_crosses"
+) -> Chats:
+    """The chats with a 0/1 column that marks those whose outcome window reaches past the experiment's end.
+
+    For logs that come with their retrials; `hitlbayes.retrials` makes the same column where it counts them.
+
+    Parameters
+    ----------
+    chats : Chats
+    end : date or str
+        The first moment after the experiment, for the paper ``"2024-09-01"``.
+    window : float
+        Days after a chat's start in which its outcome is decided.
+    name : str
+        Of the new column.
+
+    Raises
+    ------
+    SpecError
+        The window is not positive, the end is no date, or the column is there already.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from hitlbayes.chatlog import read_chats
+    >>> log = pd.DataFrame({
+    ...     "worker_id": [1, 1, 2, 2], "treated": [1, 1, 0, 0], "retrial": [0, 1, 1, 0],
+    ...     "start_time": pd.to_datetime(["2024-08-14", "2024-08-26"] * 2),
+    ... })
+    >>> chats = flag_crossing(read_chats(log, start="2024-08-15"), end="2024-09-01")
+    >>> without(chats, flag="retrial_crosses").drops
+    {'retrial_crosses = 1': 2}
+    """
+    if not window > 0:
+        raise SpecError(f"window={window!r}.\n  expected: a positive number of days.")
+    if name in chats.table.columns:
+        raise SpecError(f"the chats have a column {name!r} already.\n  to do: give another name=.")
+    try:
+        last = pd.Timestamp(end) - pd.Timedelta(days=window)
+    except (ValueError, TypeError) as error:
+        raise SpecError(
+            f"end={end!r} is not a local date.\n  expected: for instance '2024-09-01'."
+        ) from error
+    crosses = (chats.table.start_time > last.to_pydatetime()).cast("int8")
+    return replace(chats, table=chats.table.mutate(**{name: crosses}))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hitlbayes.chatlog import LoggedChats, panel, read_chats, retrials, without
+from hitlbayes.chatlog import LoggedChats, flag_crossing, panel, read_chats, retrials, without
 from hitlbayes.errors import DataWarning, SchemaError, SpecError
 
 
@@ -125,6 +125,21 @@ def test_left_out_chats_are_counted_in_the_panel() -> None:
     assert cells.n_chats == 12
     assert cells.drops.to_dict("records") == [{"reason": "retrial_crosses = 1", "rows": 4}]
     assert "4 chats: retrial_crosses = 1" in repr(kept)
+
+
+def test_flag_for_logs_that_come_with_their_retrials() -> None:
+    stamps = ["2024-08-24 23:59:59", "2024-08-25 00:00:00", "2024-08-25 00:00:01", "2024-08-26 00:00:00"]
+    log = pd.DataFrame(
+        {"worker_id": [1, 1, 2, 2], "treated": [1, 1, 0, 0], "start_time": pd.to_datetime(stamps)}
+    )
+    chats = flag_crossing(read_chats(log, start="2024-08-15"), end="2024-09-01")
+    assert chats.to_pandas()["retrial_crosses"].tolist() == [0, 0, 1, 1]
+    found = quietly(contacts(*(("c", "refund", s) for s in stamps)), end="2024-09-01").to_pandas()
+    assert found["retrial_crosses"].tolist() == [1, 1, 1, 1]  # recorded until the last contact
+    with pytest.raises(SpecError, match="already"):
+        flag_crossing(chats, end="2024-09-01")
+    with pytest.raises(SpecError, match="end='soon'"):
+        flag_crossing(chats, end="soon", name="late")
 
 
 @pytest.mark.parametrize(
