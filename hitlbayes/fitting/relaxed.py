@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array, hstack
@@ -22,6 +23,7 @@ from hitlbayes.errors import FitError
 from hitlbayes.fitting.arrays import shock_codes
 from hitlbayes.fitting.model import Model
 from hitlbayes.inference.blocks import BLOCKS
+from hitlbayes.inference.runtime import session
 
 STEPS = 60
 TOLERANCE = 1e-8
@@ -76,7 +78,8 @@ def relaxed_precision(model: Model, scales: dict[str, float]) -> tuple[np.ndarra
     block = BLOCKS[structure.block]
     sd = np.array([at[f"sd_{name}"] for name in block.scales])
     rho = np.array([at[f"rho_{name}"] for name in block.correlations])
-    factor = np.asarray(block.factor(sd, rho), float)[structure.unit_class]
+    with session():
+        factor = np.asarray(block.factor(jnp.asarray(sd), jnp.asarray(rho)))[structure.unit_class]
     units = np.linalg.inv(factor @ np.swapaxes(factor, 1, 2))
     diagonal = [1.0 / model.beliefs.coef_sd[1:] ** 2]
     diagonal += [np.full(len(g.labels), at[f"sd_{g.name}"] ** -2.0) for g in structure.groups]

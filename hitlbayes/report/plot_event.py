@@ -18,7 +18,7 @@ from hitlbayes.report.rows import in_units
 from hitlbayes.report.wording import decimals, number, outcome_label, subject
 
 if TYPE_CHECKING:
-    from hitlbayes.studies.event_study import EventStudy
+    from hitlbayes.studies.event_result import EventStudy
 
 ASIDE = 0.22  # of a period: the twin stands beside the posterior
 Z = 1.959964  # 95 % interval of the twin

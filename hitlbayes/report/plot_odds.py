@@ -43,7 +43,7 @@ def plot_odds(found: ProportionalOdds, *, ax: Axes | None = None) -> Figure:
     axes.set_xlim(-0.5, len(each) - 0.5)
     axes.set_xlabel(f"{outcome_label(fit.outcome)}")
     axes.set_ylabel("effect on the log odds")
-    axes.legend(loc="best")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     ok = fit.check().ok
     if ax is not None:
         canvas.mark(axes, synthetic=fit.synthetic, ok=ok)

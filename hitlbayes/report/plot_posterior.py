@@ -48,7 +48,7 @@ def plot_posterior(found: PosteriorPredictive, *, ax: Axes | None = None) -> Fig
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("SDs of the replicates from their mean")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.35, 1.0 + 0.5 / len(table)), ncols=3, borderaxespad=0)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
     axes.set_xlim(-max(3.5, *np.abs(edge)) - 0.3, max(3.5, *np.abs(edge)) + 0.3)
     if ax is not None:
         canvas.mark(axes, synthetic=found.synthetic, ok=True)

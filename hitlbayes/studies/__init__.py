@@ -3,7 +3,8 @@
 from hitlbayes.studies.did import fit_did
 from hitlbayes.studies.escalation import EscalationFit, fit_escalation
 from hitlbayes.studies.escalation_anchor import Anchored, anchor_escalation, anchor_published
-from hitlbayes.studies.event_study import EventStudy, fit_event_study
+from hitlbayes.studies.event_result import EventStudy
+from hitlbayes.studies.event_study import fit_event_study
 from hitlbayes.studies.heterogeneity import Heterogeneity, fit_heterogeneity
 from hitlbayes.studies.leave_one_out import LeaveOneOut, compare, leave_one_out
 from hitlbayes.studies.mixed import fit_mixed

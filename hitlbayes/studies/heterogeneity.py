@@ -180,7 +180,13 @@ def fit_heterogeneity(
     sampling = Sampling(draws, chains, seed, progress, device)
     if pool is not None and not pool > 0:
         raise SpecError(f"pool is {pool}; expected a positive SD, or None for independent effects.")
-    columns = {"unit": unit, "time": time, "treated": treated, "treated_level": treated_level, "post": post}
+    columns: dict[str, Any] = {
+        "unit": unit,
+        "time": time,
+        "treated": treated,
+        "treated_level": treated_level,
+        "post": post,
+    }
     columns |= {"family": family, "trials": trials, "precision": precision, "formula": formula}
     if isinstance(panel, pd.DataFrame):
         keep = [by] if isinstance(by, str) else []

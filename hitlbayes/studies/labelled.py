@@ -93,7 +93,7 @@ def labelled_study(
     )
     check_design(design, labels)
     chosen = _priors(cells, labels=labels, walk=walk or {}, priors=priors)
-    told = {"outcome": source.outcome, "formula": source.formula, "block": structure.block}
+    told: dict[str, Any] = {"outcome": source.outcome, "formula": source.formula, "block": structure.block}
     told |= {"columns": source.columns, "words": source.words, "groups": [], "walk": dict(walk or {})}
     return Study(
         build_model(cells, design, structure, priors=chosen),
@@ -159,12 +159,12 @@ def _changes(model: Model, drawn: Draws, labels: Labels, effect: np.ndarray, own
                 average_changes(cells.family, before, change, weights, cutpoints=cut, shock=shock)
             )
     dims = ("chain", "draw", "weight", "effect")
-    data = {"linear": (dims, np.concatenate(linear).reshape(*shape, len(WEIGHTS), e))}
+    data: dict[str, Any] = {"linear": (dims, np.concatenate(linear).reshape(*shape, len(WEIGHTS), e))}
     if response:
         made = np.concatenate(response)
         data["response"] = ((*dims, "step"), made.reshape(*shape, len(WEIGHTS), e, made.shape[-1]))
     data["size"] = (("weight", "effect"), size)
-    table = {name: ("effect", plain_labels(column)) for name, column in labels.table.items()}
+    table = {name: ("effect", plain_labels(column.to_numpy())) for name, column in labels.table.items()}
     return xr.Dataset(data, coords={"effect": list(labels.table.index), "weight": list(WEIGHTS), **table})
 
 
@@ -188,12 +188,12 @@ def _without(model: Model, drawn: Draws, rows: np.ndarray, labels: Labels):
     """The linear predictor of rows without effects and shocks, as a function of a slice of draws."""
     structure, design, posterior = model.structure, model.design, drawn.posterior
     others = [j for j, name in enumerate(design.names) if name not in set(labels.terms)]
-    X = (design.X * design.scale + design.centre)[np.ix_(rows, others)]
+    X = (design.X * design.scale + design.centre)[rows][:, others]
     unit, second = structure.unit.codes[rows], structure.basis[rows, 1]
     coef = posterior["coef"].to_numpy().reshape(-1, len(design.names))[:, others]
     name = structure.unit.name
-    level, change = (_flat(drawn, f"{name}_{part}") for part in ("level", "change"))
-    levels = [(_flat(drawn, g.name), g.codes[rows]) for g in structure.groups]
+    level, change = (_stacked(posterior[f"{name}_{part}"]) for part in ("level", "change"))
+    levels = [(_stacked(posterior[g.name]), g.codes[rows]) for g in structure.groups]
 
     def at(block: slice) -> np.ndarray:
         eta = coef[block] @ X.T + level[block][:, unit] + change[block][:, unit] * second
@@ -204,12 +204,13 @@ def _without(model: Model, drawn: Draws, rows: np.ndarray, labels: Labels):
     return at
 
 
-def _flat(drawn: Draws, name: str, block: slice = slice(None)) -> np.ndarray:
+def _flat(drawn: Draws, name: str, block: slice = slice(None)) -> np.ndarray | None:
     """Draws of a variable, chains one after the other; None where the model has it not."""
-    if name not in drawn.posterior:
-        return None
-    values = drawn.posterior[name].to_numpy()
-    return values.reshape(-1, *values.shape[2:])[block]
+    return _stacked(drawn.posterior[name])[block] if name in drawn.posterior else None
+
+
+def _stacked(values: xr.DataArray) -> np.ndarray:
+    return values.to_numpy().reshape(-1, *values.shape[2:])
 
 
 def grouped(fit: Fit, groups: Mapping[Any, Sequence[str]], *, dim: str, weight: str = "chat") -> xr.DataArray:

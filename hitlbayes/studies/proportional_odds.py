@@ -62,7 +62,7 @@ class ProportionalOdds:
 
     def summary(self, prob: float = 0.95) -> pd.DataFrame:
         """Effect on the log odds above each category, relaxed, and the single one of the ordinal model."""
-        rows = {
+        rows: dict[Any, Any] = {
             f"above {label.item()}": self.effects.sel(cutpoint=label) for label in self.effects["cutpoint"]
         }
         rows["all alike"] = self.fit.posterior["posterior"]["coef"].sel(term="treatment")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from hitlbayes.fitting.arrays import first_rows, shock_codes
 from hitlbayes.fitting.structure import Structure
 from hitlbayes.fitting.unit_likelihood import UnitData
 from hitlbayes.inference.blocks import BLOCKS
+from hitlbayes.inference.runtime import session
 from hitlbayes.result import Fit
 from hitlbayes.spec.cells import Cells
 from hitlbayes.spec.predictor import Design, did_design, mixed_design
@@ -124,8 +127,8 @@ def shared_draws(fit: Fit, made: Rebuilt, picked: np.ndarray) -> Shared:
     scales = np.stack([of(name) for name in names], axis=1)
     rho = [of(f"rho_{name}") for name in block.correlations]
     correlations = np.stack(rho, axis=1) if rho else np.zeros((len(picked), 0))
-    pairs = zip(scales, correlations, strict=True)
-    factor = np.stack([np.asarray(block.factor(s, r), float) for s, r in pairs])
+    with session():
+        factor = np.asarray(jax.vmap(block.factor)(jnp.asarray(scales), jnp.asarray(correlations)))
     none = np.zeros((len(picked), 0))
     return Shared(
         outer,

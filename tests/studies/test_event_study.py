@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,6 +44,7 @@ def group_time(frame: pd.DataFrame, *, start: int, period: int) -> float:
     return float(change[cohort == start].mean() - change[cohort.isna()].mean())
 
 
+@cache
 def flat_study() -> hb.EventStudy:
     return hb.fit_event_study(
         staggered(),
@@ -130,6 +133,16 @@ def test_a_walk_ties_neighbours_but_does_not_cross_the_start() -> None:
     free = loose.effects().mean(("chain", "draw")).diff("relative")
     assert np.abs(steps.sel(relative=inside)).max() < 0.5 * np.abs(free.sel(relative=inside)).max()
     assert tight.effects("overall").mean() > 0.3  # a walk across the start would have held it near zero
+
+
+def test_learning_is_the_slope_of_effects_after_the_start() -> None:
+    study = flat_study()
+    after = study.effects().sel(relative=[0, 1, 2, 3]).transpose("chain", "draw", "relative").to_numpy()
+    told = study.learning()
+    by_hand = np.polyfit(np.arange(4), after[1, 7], 1)[0]
+    assert abs(float(told["per_period"][1, 7]) - by_hand) < 1e-9
+    by_hand = np.polyfit(np.log2(np.arange(1, 5)), after[1, 7], 1)[0]
+    assert abs(float(told["per_doubling"][1, 7]) - by_hand) < 1e-9
 
 
 def test_castle_doctrine() -> None:
