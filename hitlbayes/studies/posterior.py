@@ -64,9 +64,13 @@ class PosteriorPredictive:
 
     @property
     def extreme(self) -> pd.DataFrame:
-        """Statistics that less than one in a hundred replicates are as far out as (two-sided)."""
-        table = self.summary()
-        return table[2 * np.minimum(table["p"], 1 - table["p"]) < EXTREME]
+        """Statistics as far out as less than one in a hundred (two-sided), the data counted as a replicate.
+
+        So that chance names one in a hundred whatever their number, fewer than 200 replicates name none.
+        """
+        table, made = self.summary(), len(self.replicated)
+        tail = (made * np.minimum(table["p"], 1 - table["p"]) + 1) / (made + 1)
+        return table[2 * tail < EXTREME]
 
     def plot(self, **options: Any):
         """Replicated intervals and observed values of every statistic."""
@@ -92,7 +96,7 @@ def posterior_predictive(
     ----------
     fit : Fit of `hitlbayes.fit_did` or `hitlbayes.fit_mixed`
     draws : int
-        Replicated data sets.
+        Replicated data sets; 200 or more for any statistic to be called extreme.
     units : {"new", "same"}
         Whether units' effects are drawn anew from their population, or kept. Shocks are always drawn anew.
     seed : int, optional
@@ -113,9 +117,9 @@ def posterior_predictive(
     >>> import hitlbayes as hb
     >>> cells = hb.simulate_cells(seed=1, family="bernoulli", workers=12, periods=6, start=3)
     >>> fit = hb.fit_did(cells, outcome="y", draws=100, progress=False)
-    >>> told = posterior_predictive(fit, draws=50)
+    >>> told = posterior_predictive(fit, draws=200)
     >>> len(told.replicated), len(told.extreme)
-    (50, 0)
+    (200, 0)
     """
     if units not in ("new", "same"):
         raise SpecError(f"units is {units!r}; expected 'new' or 'same'.")

@@ -43,12 +43,12 @@ def test_correlation_skips_periods_that_are_not_there() -> None:
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "ordinal"])
 def test_a_model_passes_on_its_own_data(family: str) -> None:
-    told = hb.posterior_predictive(fitted(family), draws=100, seed=1)
+    told = hb.posterior_predictive(fitted(family), seed=1)
     assert len(told.extreme) <= 1  # of some fifteen statistics at one in a hundred each
-    again = hb.posterior_predictive(fitted(family), draws=100, seed=1)
+    again = hb.posterior_predictive(fitted(family), seed=1)
     pd.testing.assert_frame_equal(told.replicated, again.replicated)
     if family == "gaussian":  # few ratings leave units' own effects about as uncertain as new ones
-        same = hb.posterior_predictive(fitted(family), draws=100, units="same", seed=1)
+        same = hb.posterior_predictive(fitted(family), units="same", seed=1)
         key = ("units", "variance of means")
         assert same.replicated[key].std() < told.replicated[key].std()
     if family == "ordinal":
@@ -69,7 +69,8 @@ def test_days_that_follow_one_another_are_told() -> None:
     fit = hb.fit_did(
         frame, outcome="y", treated="treated", post="post", family="gaussian", draws=100, progress=False
     )
-    told = hb.posterior_predictive(fit, draws=100)
+    told = hb.posterior_predictive(fit)
+    assert hb.posterior_predictive(fit, draws=100).extreme.empty  # too few to say one in a hundred
     assert ("unit-periods", "correlation with the previous") in told.extreme.index
     assert "correlation with the previous" in told.plot().caption
 
@@ -81,7 +82,7 @@ def test_counts_and_mixed_models_are_replicated_too() -> None:
         draws=100,
         progress=False,
     )
-    assert len(hb.posterior_predictive(counts, draws=50).extreme) <= 1
+    assert len(hb.posterior_predictive(counts).extreme) <= 1
     told = hb.posterior_predictive(mixed(), draws=50)
     assert ("all", "mean") in told.observed.index
 
