@@ -65,8 +65,9 @@ def plot_posterior(found: PosteriorPredictive, *, ax: Axes | None = None) -> Fig
 def posterior_caption(found: PosteriorPredictive) -> str:
     """What the plot shows, in its own numbers."""
     extreme = found.extreme
+    few = len(found.replicated) < 200
     told = (
-        "none is extreme"
+        ("too few replicates to call any extreme" if few else "none is extreme")
         if extreme.empty
         else "extreme (two-sided p below .01): " + "; ".join(f"{g}, {s}" for g, s in extreme.index)
     )
