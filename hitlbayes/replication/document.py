@@ -10,6 +10,7 @@ from markupsafe import Markup
 from hitlbayes.replication.context import Context, workers_of
 from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.document_design import SHOWN, design_blocks
+from hitlbayes.replication.document_escalation import escalation_blocks, matched_blocks
 from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
 from hitlbayes.replication.published_results import PublishedResults
 from hitlbayes.report.blocks import figure, table, text
@@ -126,12 +127,15 @@ def _section(result: TableResult) -> Section:
         blocks.append(text(result.note))
     if result.table in SHOWN:
         return Section(heading, tuple(blocks + design_blocks(result)), source="synthetic")
+    if result.table == "A5":
+        return Section(heading, tuple(blocks + matched_blocks(result)), source="synthetic")
     if result.effects is None:
         blocks.append(table(_moments(result.frame), places=2))
         return Section(heading, tuple(blocks), source="synthetic")
     blocks.append(figure(plot_effects(result.effects)))
     blocks.append(table(effects_table(result.effects)))
     blocks.append(table(_like_for_like(result.frame), caption=LIKE_FOR_LIKE, places=3))
+    blocks += escalation_blocks(result) if result.table == "5" else []
     return Section(heading, tuple(blocks), source="synthetic")
 
 

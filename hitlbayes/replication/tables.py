@@ -11,13 +11,16 @@ from hitlbayes.replication import (
     a2,
     a3,
     a4,
+    a5,
     figures,
     randomization,
     table1,
     table2,
     table3,
     table4,
+    table5,
     table7,
+    window,
 )
 from hitlbayes.spec.strict import did_you_mean
 
@@ -30,9 +33,12 @@ TABLES: dict[str, ModuleType] = {
     "2": table2,
     "3": table3,
     "4": table4,
+    "5": table5,
+    "A5": a5,
     "7": table7,
     "A2": a2,
     "A4": a4,
+    "window": window,
     "randomization": randomization,
 }
 

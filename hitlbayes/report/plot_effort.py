@@ -174,7 +174,7 @@ def plot_effort_overlap(fit: EffortFit, *, ax: Axes | None = None) -> Figure:
     left = int(sum(table.loc[~table[f"{t} compared"], t].sum() for t in fit.types[1:]))
     return canvas.finish(
         figure,
-        caption=f"Hatched: too few takeovers of that type or of the reference to compare; {left:,} of them lie "
+        caption=f"Hatched: too few takeovers of that type or of the reference to compare; {left:,} lie "
         "there and enter no contrast.",
         synthetic=fit.synthetic,
         ok=True,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.diagnostics import Check, diagnose, judge
+from hitlbayes.diagnostics import R_HAT_LIMIT, Check, diagnose, judge, split_r_hat
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.factor import Layout
 from hitlbayes.result import interval
@@ -27,6 +27,7 @@ LATENT = "SDs of effort between like chats"
 BOOTSTRAP = 2000
 JUDGED = ("loading", "intercept", "coef", "kappa", "log_sigma", "log_overdispersion", "log_gap")
 SCALES = ("sd_worker", "sd_day", "sd_direct")
+LATENT_SHARE, LATENT_R_HAT = 0.01, 1.03  # of thousands of perfect draws a few exceed 1.01 by chance
 LATENTS = ("worker", "day", "chat_effort")
 
 
@@ -147,10 +148,15 @@ class EffortFit:
         return surface(self, **options)
 
     def check(self) -> Check:
-        """Whether the draws of every set can be trusted (r_hat, bulk and tail ESS, divergences)."""
+        """Whether the draws of every set can be trusted (r_hat, bulk and tail ESS, divergences).
+
+        Of thousands of worker, day and chat effects one in a hundred may exceed the limit of r_hat, by chance.
+        """
         named: dict[str, np.ndarray] = {}
+        latent: list[str] = []
         for name, draws in self.posterior.items():
-            for variable in (*JUDGED, *SCALES, *LATENTS):
+            latent += latent_problems(name, draws)
+            for variable in (*JUDGED, *SCALES):
                 values = draws[variable].to_numpy()
                 flat = values.reshape(*values.shape[:2], -1)
                 named |= {f"{name}: {variable}[{j}]": flat[..., j] for j in range(flat.shape[2])}
@@ -162,7 +168,9 @@ class EffortFit:
         stats = xr.Dataset(
             {"diverging": ("fit", [float(d["diverging"].sum()) for d in self.posterior.values()])}
         )
-        return judge(diagnose(named), stats=stats, k_hat=float("nan"), effective=float("nan"))
+        found = judge(diagnose(named), stats=stats, k_hat=float("nan"), effective=float("nan"))
+        problems = (*found.problems, *latent)
+        return replace(found, ok=not problems, problems=problems)
 
     def units(self, outcome: str) -> str:
         """Units of an outcome's effect."""
@@ -195,6 +203,16 @@ class EffortFit:
         mean = {t: bootstrap_mean(share[(kind == t) & np.isfinite(share)], size, rng) for t in self.types}
         made = np.stack([mean[t] - mean[self.types[0]] for t in self.types[1:]], axis=1)
         return made.reshape(chains, draws, len(self.types) - 1)
+
+
+def latent_problems(name: str, draws: xr.Dataset) -> list[str]:
+    """What is wrong with the draws of worker, day and chat effects; nothing where all is well."""
+    parts = [draws[v].to_numpy().reshape(draws.sizes["chain"], draws.sizes["draw"], -1) for v in LATENTS]
+    r_hat = split_r_hat(np.concatenate(parts, axis=2))
+    share, worst = float(np.mean(r_hat > R_HAT_LIMIT)), float(np.max(r_hat))
+    if share <= LATENT_SHARE and worst <= LATENT_R_HAT:
+        return []
+    return [f"{name}: r_hat of worker, day and chat effects is up to {worst:.3f}, above in {share:.1%} of them"]
 
 
 def verdict(sign: Sequence[int] | np.ndarray) -> str:

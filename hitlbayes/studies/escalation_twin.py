@@ -26,7 +26,8 @@ def ols_by_type(
     -------
     DataFrame
         One row per type: ``estimate``, ``se``, ``lower``, ``upper`` (95 %, t), ``n``, ``clusters``, ``r2``;
-        log points, probabilities or points. NaN where an arm has no known outcome.
+        log points, probabilities or points. NaN where an arm has no known
+        outcome, or where there are no more chats than covariates.
 
     Notes
     -----
@@ -50,6 +51,8 @@ def _fit(
     frame[[f"x{j}" for j in range(len(columns))]] = known[columns].to_numpy(float)
     # constant in the sample: nothing to hold
     used = [f"x{j}" for j in range(len(columns)) if frame[f"x{j}"].nunique() > 1]
+    if n <= len(used) + 2:
+        return (*[np.nan] * 4, n, clusters, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # collinear covariates are dropped
         fit = pyfixest.feols(" + ".join(["y ~ treat", *used]), frame, vcov={"CRV1": "cluster"})
