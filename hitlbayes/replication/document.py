@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,10 +14,11 @@ from hitlbayes.replication.document_design import SHOWN, design_blocks
 from hitlbayes.replication.document_escalation import escalation_blocks, matched_blocks
 from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
 from hitlbayes.replication.published_results import PublishedResults
+from hitlbayes.report.blocks import effects as effects_block
 from hitlbayes.report.blocks import figure, table, text
 from hitlbayes.report.html import Section, document
+from hitlbayes.report.markdown_page import markdown_document
 from hitlbayes.report.plots import plot_effects
-from hitlbayes.report.tables import effects_table
 from hitlbayes.report.verdict import Verdict, rows_verdict
 from hitlbayes.report.wording import bracket, number, outcome_label, scope_label
 from hitlbayes.versions import versions
@@ -35,14 +37,14 @@ LIKE_FOR_LIKE = (
 )
 
 
-def replication_document(
+def replication_pages(
     *,
     tables: Mapping[str, TableResult],
     published: PublishedResults | None,
     context: Context,
     seconds: float,
-) -> str:
-    """The report as one HTML page.
+) -> tuple[str, str]:
+    """The report as one HTML page, and as markdown with its figures embedded.
 
     Parameters
     ----------
@@ -57,20 +59,20 @@ def replication_document(
     """
     sections = [*(published_sections(published) if published else []), *map(_section, tables.values())]
     sections.append(_computation(tables, context=context))
-    return document(
-        sections,
-        title=TITLE,
-        subtitle=_subtitle(tables, context=context),
-        verdict=_verdict(tables),
-        sources=["published", "synthetic"] if tables else ["published"],
-        lead=_lead(tables, published=published),
-        facts={
+    parts: dict[str, Any] = {
+        "title": TITLE,
+        "subtitle": _subtitle(tables, context=context),
+        "verdict": _verdict(tables),
+        "sources": ["published", "synthetic"] if tables else ["published"],
+        "lead": _lead(tables, published=published),
+        "facts": {
             "workers": str(workers_of(context)),
             "seed": str(context.seed),
             "this run": f"{number(seconds, places=0)} s",
             "hitlbayes": versions()["hitlbayes"],
         },
-    )
+    }
+    return document(sections, **parts), markdown_document(sections, **parts)
 
 
 def _effects(tables: Mapping[str, TableResult], names: tuple[str, ...] | None = None) -> pd.DataFrame | None:
@@ -113,7 +115,7 @@ def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | No
     effects = _effects(tables, HEADLINE_TABLES)
     effects = _effects(tables) if effects is None else effects
     if effects is not None:
-        blocks.append(table(effects_table(effects, title="Published, and estimated on the synthetic twin")))
+        blocks.append(effects_block(effects, title="Published, and estimated on the synthetic twin"))
     elif published is not None:
         blocks.append(figure_by_type(published))
     return [*blocks, text(STUDY)]
@@ -133,7 +135,7 @@ def _section(result: TableResult) -> Section:
         blocks.append(table(_moments(result.frame), places=2))
         return Section(heading, tuple(blocks), source="synthetic")
     blocks.append(figure(plot_effects(result.effects)))
-    blocks.append(table(effects_table(result.effects)))
+    blocks.append(effects_block(result.effects))
     blocks.append(table(_like_for_like(result.frame), caption=LIKE_FOR_LIKE, places=3))
     blocks += escalation_blocks(result) if result.table == "5" else []
     return Section(heading, tuple(blocks), source="synthetic")

@@ -11,11 +11,11 @@ from hitlbayes.replication import example_chat
 from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.figures import example_measures
 from hitlbayes.report.blocks import details, figure, table, text
+from hitlbayes.report.blocks import effects as effects_block
 from hitlbayes.report.plot_balance import plot_love
 from hitlbayes.report.plot_chat import plot_chat
 from hitlbayes.report.plot_design import plot_daily, plot_distribution, plot_shares
 from hitlbayes.report.plots import plot_effects
-from hitlbayes.report.tables import effects_table
 from hitlbayes.report.wording import outcome_label, scope_label
 
 BALANCE = {
@@ -131,7 +131,7 @@ def _spaced(name: str) -> str:
 def _window(result: TableResult) -> list[Markup]:
     frame = result.frame
     told = "; ".join(f"{row['label']}: {int(row['chats']):,} chats" for row in frame.to_dict("records"))
-    return [figure(plot_effects(frame)), table(effects_table(frame)), text(f"{told}.")]
+    return [figure(plot_effects(frame)), effects_block(frame), text(f"{told}.")]
 
 
 SHOWN: dict[str, Callable[[TableResult], list[Markup]]] = {

@@ -28,7 +28,7 @@ class Replication:
     Attributes
     ----------
     report : Path
-        The self-contained HTML file.
+        The self-contained HTML file; ``report.md`` beside it says the same, its figures in ``figures/``.
     tables : dict of str to TableResult
         Replicated tables by name.
     published : PublishedResults or None
@@ -69,7 +69,7 @@ def replicate(
     Parameters
     ----------
     out : str or Path
-        Folder of ``report.html``, ``tables/*.csv`` and the results.
+        Folder of ``report.html``, ``report.md``, ``figures/*.svg``, ``tables/*`` and the results.
     scale : float
         Share of the paper's 647 workers, at most 1.
     seed : int
@@ -148,11 +148,13 @@ def _write_report(
     context: Context,
     started: float,
 ) -> Path:
-    from hitlbayes.replication.document import replication_document
+    from hitlbayes.replication.document import replication_pages
+    from hitlbayes.report.markdown import with_files
 
-    html = replication_document(
+    html, markdown = replication_pages(
         tables=tables, published=published, context=context, seconds=time.monotonic() - started
     )
     path = out / "report.html"
     path.write_text(html, encoding="utf-8")
+    path.with_suffix(".md").write_text(with_files(markdown, folder=out / "figures"), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""The pieces of a report: text, tables, figures and what folds away, each as safe HTML."""
+"""The pieces of a report: text, tables, figures and what folds away, each as safe HTML and as markdown."""
 
 from __future__ import annotations
 
@@ -7,52 +7,76 @@ from io import BytesIO
 
 import matplotlib
 import pandas as pd
-from great_tables import GT
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from hitlbayes.errors import SpecError
 from hitlbayes.report.canvas import Plot
-from hitlbayes.report.tables import plain_table
+from hitlbayes.report.markdown import escaped, markdown_table
+from hitlbayes.report.tables import effects_notes, effects_table, plain_table, side_by_side, texts
 
 LINE = 0.16  # inches of a line of a figure's caption
 
 
-def text(words: str) -> Markup:
+class Block(Markup):
+    """Safe HTML that knows the same content as markdown."""
+
+    markdown: str = ""
+
+
+def block(html: Markup, *, markdown: str) -> Block:
+    """HTML with its markdown."""
+    made = Block(html)
+    made.markdown = markdown
+    return made
+
+
+def text(words: str) -> Block:
     """Paragraphs, separated by blank lines; everything is escaped.
 
     Examples
     --------
     >>> text("Fewer than 5 < 6.")
-    Markup('<p>Fewer than 5 &lt; 6.</p>')
+    Block('<p>Fewer than 5 &lt; 6.</p>')
     """
-    paragraphs = (part.strip() for part in words.split("\n\n"))
-    return Markup("").join(Markup("<p>{}</p>").format(part) for part in paragraphs if part)
+    paragraphs = [part.strip() for part in words.split("\n\n") if part.strip()]
+    html = Markup("").join(Markup("<p>{}</p>").format(part) for part in paragraphs)
+    return block(html, markdown="\n\n".join(map(escaped, paragraphs)))
 
 
-def table(content: GT | pd.DataFrame, *, caption: str = "", places: int = 3) -> Markup:
+def table(content: pd.DataFrame, *, caption: str = "", places: int = 3) -> Block:
     """A table that scrolls sideways on a narrow screen.
 
     Parameters
     ----------
-    content : GT or DataFrame
-        An `effects_table`, or any frame.
+    content : DataFrame
     caption : str
-        Above a frame's table.
+        Above the table.
     places : int
-        Decimal places of a frame's floating-point columns.
+        Decimal places of floating-point columns.
     """
-    inner = (
-        content.as_raw_html()
-        if isinstance(content, GT)
-        else plain_table(content, places=places, caption=caption)
-    )
-    return Markup('<div class="scroll" tabindex="0" role="region" aria-label="table">{}</div>').format(
-        Markup(inner)
-    )
+    html = _scrolling(plain_table(content, places=places, caption=caption))
+    head = f"*{escaped(caption)}*\n\n" if caption else ""
+    return block(html, markdown=head + markdown_table(texts(content, places=places)))
 
 
-def figure(picture: Figure, *, caption: str | None = None) -> Markup:
+def effects(rows: pd.DataFrame, *, title: str = "", note: str = "") -> Block:
+    """Average effects side by side: published, frequentist twin, posterior, truth.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `hitlbayes.report.rows.compare`.
+    title, note : str
+        As in `hitlbayes.report.tables.effects_table`.
+    """
+    html = _scrolling(effects_table(rows, title=title, note=note).as_raw_html())
+    head = f"*{escaped(title)}*\n\n" if title else ""
+    notes = "\n\n".join(escaped(line) for line in effects_notes(rows, note=note))
+    return block(html, markdown=f"{head}{markdown_table(side_by_side(rows))}\n\n{notes}")
+
+
+def figure(picture: Figure, *, caption: str | None = None) -> Block:
     """A figure as an inline SVG image, its caption as text beneath it.
 
     Parameters
@@ -71,20 +95,32 @@ def figure(picture: Figure, *, caption: str | None = None) -> Markup:
         raise SpecError("a figure of a report needs a caption: figure(fig, caption=...).")
     source = base64.b64encode(_svg(picture)).decode("ascii")
     html = '<figure><img alt="{}" src="data:image/svg+xml;base64,{}"><figcaption>{}</figcaption></figure>'
-    return Markup(html).format(words, source, words)
+    embedded = f"![{escaped(words)}](data:image/svg+xml;base64,{source})"
+    return block(Markup(html).format(words, source, words), markdown=f"{embedded}\n\n*{escaped(words)}*")
 
 
-def details(title: str, *blocks: Markup, opened: bool = False) -> Markup:
+def details(title: str, *blocks: Markup, opened: bool = False) -> Block:
     """Blocks behind a line that a reader opens.
 
     Examples
     --------
     >>> details("Versions", text("numpy 2"))
-    Markup('<details><summary>Versions</summary><p>numpy 2</p></details>')
+    Block('<details><summary>Versions</summary><p>numpy 2</p></details>')
     """
     opening = Markup("<details open>") if opened else Markup("<details>")
     summary = Markup("<summary>{}</summary>").format(title)
-    return Markup("").join([opening, summary, *map(_safe, blocks), Markup("</details>")])
+    html = Markup("").join([opening, summary, *map(_safe, blocks), Markup("</details>")])
+    return block(html, markdown="\n\n".join([f"**{escaped(title)}**", *map(markdown_of, blocks)]))
+
+
+def markdown_of(content: Markup | str) -> str:
+    """A block as markdown; a plain string is escaped."""
+    return content.markdown if isinstance(content, Block) else escaped(str(content))
+
+
+def _scrolling(html: str) -> Markup:
+    opening = '<div class="scroll" tabindex="0" role="region" aria-label="table">{}</div>'
+    return Markup(opening).format(Markup(html))
 
 
 def _safe(block: Markup | str) -> Markup:

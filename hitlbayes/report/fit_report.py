@@ -8,13 +8,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from hitlbayes.errors import StorageError
-from hitlbayes.report.blocks import details, figure, table, text
+from hitlbayes.report.blocks import details, effects, figure, table, text
 from hitlbayes.report.html import Section, Source, document
 from hitlbayes.report.plots import plot_categories, plot_checks, plot_effect, plot_periods, plot_workers
 from hitlbayes.report.protocol import FitLike
 from hitlbayes.report.rows import compare, effect_row, has_effect
 from hitlbayes.report.summary import computed, opening
-from hitlbayes.report.tables import effects_table
 from hitlbayes.report.verdict import fit_verdict
 from hitlbayes.report.wording import number, subject
 from hitlbayes.versions import versions
@@ -91,7 +90,7 @@ def report_page(
 
 def _lead(fit: FitLike, *, truth: float | None, published: tuple[float, float] | None) -> list[Markup]:
     rows = compare([effect_row(fit, truth=truth, published=published)])
-    return [table(effects_table(rows)), figure(plot_effect(fit, truth=truth, published=published))]
+    return [effects(rows), figure(plot_effect(fit, truth=truth, published=published))]
 
 
 def _sections(fit: FitLike) -> list[Section]:

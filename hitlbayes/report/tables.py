@@ -95,9 +95,8 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
         .cols_align("right", columns=[name for name in HEADINGS if name in shown])
         .tab_style(style.text(weight="bold"), loc.body(columns="posterior"))
     )
-    weights = " and ".join(dict.fromkeys(rows["weight"].astype(str)))
-    for line in (NOTE.format(weights=weights), note, *_warnings(rows)):
-        table = table.tab_source_note(line) if line else table
+    for line in effects_notes(rows, note=note):
+        table = table.tab_source_note(line)
     return table.tab_options(
         table_font_names=["inherit"],
         table_width="100%",
@@ -112,6 +111,29 @@ def effects_table(rows: pd.DataFrame, *, title: str = "", note: str = "") -> GT:
         data_row_padding="4px",
         table_additional_css=[f"#{identity} {rule}" for rule in CSS],
     )
+
+
+def effects_notes(rows: pd.DataFrame, *, note: str = "") -> list[str]:
+    """What stands beneath a table of effects: units, weights, the label of synthetic data, failed checks."""
+    rows = checked(rows)
+    weights = " and ".join(dict.fromkeys(rows["weight"].astype(str)))
+    return [line for line in (NOTE.format(weights=weights), note, *_warnings(rows)) if line]
+
+
+def texts(frame: pd.DataFrame, *, places: int = 3) -> pd.DataFrame:
+    """A frame's floating-point columns as text; those of sizes and counts without decimals.
+
+    Examples
+    --------
+    >>> texts(pd.DataFrame({"mean": [-0.25], "ess": [1234.4]})).iloc[0].tolist()
+    ['−0.250', '1,234']
+    """
+    shown = frame.copy()
+    for name in shown.columns:
+        if pd.api.types.is_float_dtype(shown[name]):
+            large = bool((shown[name].dropna().abs() >= 100).all())
+            shown[name] = [number(value, places=0 if large else places) for value in shown[name]]
+    return shown
 
 
 def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> str:
@@ -129,12 +151,9 @@ def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> s
     >>> "−0.250" in plain_table(pd.DataFrame({"term": ["beta"], "mean": [-0.25]}))
     True
     """
-    shown = frame.copy()
-    for name in shown.columns:
-        if pd.api.types.is_float_dtype(shown[name]):
-            large = bool((shown[name].dropna().abs() >= 100).all())  # sizes and counts: no decimals to read
-            shown[name] = [number(value, places=0 if large else places) for value in shown[name]]
-    html = shown.to_html(index=False, border=0, classes="plain", escape=True, na_rep="–")
+    html = texts(frame, places=places).to_html(
+        index=False, border=0, classes="plain", escape=True, na_rep="–"
+    )
     if not caption:
         return html
     opening, rest = html.split(">", 1)
