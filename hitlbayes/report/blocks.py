@@ -31,7 +31,7 @@ def block(html: Markup, *, markdown: str) -> Block:
     return made
 
 
-def text(words: str) -> Block:
+def text(words: str) -> Markup:
     """Paragraphs, separated by blank lines; everything is escaped.
 
     Examples
@@ -44,7 +44,7 @@ def text(words: str) -> Block:
     return block(html, markdown="\n\n".join(map(escaped, paragraphs)))
 
 
-def table(content: pd.DataFrame, *, caption: str = "", places: int = 3) -> Block:
+def table(content: pd.DataFrame, *, caption: str = "", places: int = 3) -> Markup:
     """A table that scrolls sideways on a narrow screen.
 
     Parameters
@@ -60,7 +60,7 @@ def table(content: pd.DataFrame, *, caption: str = "", places: int = 3) -> Block
     return block(html, markdown=head + markdown_table(texts(content, places=places)))
 
 
-def effects(rows: pd.DataFrame, *, title: str = "", note: str = "") -> Block:
+def effects(rows: pd.DataFrame, *, title: str = "", note: str = "") -> Markup:
     """Average effects side by side: published, frequentist twin, posterior, truth.
 
     Parameters
@@ -76,7 +76,7 @@ def effects(rows: pd.DataFrame, *, title: str = "", note: str = "") -> Block:
     return block(html, markdown=f"{head}{markdown_table(side_by_side(rows))}\n\n{notes}")
 
 
-def figure(picture: Figure, *, caption: str | None = None) -> Block:
+def figure(picture: Figure, *, caption: str | None = None) -> Markup:
     """A figure as an inline SVG image, its caption as text beneath it.
 
     Parameters
@@ -99,7 +99,7 @@ def figure(picture: Figure, *, caption: str | None = None) -> Block:
     return block(Markup(html).format(words, source, words), markdown=f"{embedded}\n\n*{escaped(words)}*")
 
 
-def details(title: str, *blocks: Markup, opened: bool = False) -> Block:
+def details(title: str, *blocks: Markup, opened: bool = False) -> Markup:
     """Blocks behind a line that a reader opens.
 
     Examples
