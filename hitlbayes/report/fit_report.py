@@ -10,6 +10,7 @@ from markupsafe import Markup
 from hitlbayes.errors import StorageError
 from hitlbayes.report.blocks import details, effects, figure, table, text
 from hitlbayes.report.html import Section, Source, document
+from hitlbayes.report.origin import dropped, priors, provenance
 from hitlbayes.report.plots import plot_categories, plot_checks, plot_effect, plot_periods, plot_workers
 from hitlbayes.report.protocol import FitLike
 from hitlbayes.report.rows import compare, effect_row, has_effect
@@ -73,7 +74,7 @@ def report_page(
     kind = "Effect of treatment" if effect else "Mixed model"
     own: Source = "synthetic" if fit.synthetic else "data"
     return document(
-        _sections(fit) if effect else [Section("How it was computed", _computation(fit), collapsed=True)],
+        _sections(fit) if effect else _origin(fit),
         title=f"{kind}: {subject(fit.outcome, scope=fit.scope)}",
         subtitle=opening(fit),
         verdict=fit_verdict(fit.check()),
@@ -103,8 +104,7 @@ def _sections(fit: FitLike) -> list[Section]:
     sections.append(Section("Units' own effects", (figure(plot_workers(fit)),)))
     sections.append(Section("Periods", (figure(plot_periods(fit)),)))
     sections.append(Section("Checks", (figure(plot_checks(fit)), _terms(fit))))
-    sections.append(Section("How it was computed", _computation(fit), collapsed=True))
-    return sections
+    return [*sections, *_origin(fit)]
 
 
 def _weights(rows: pd.DataFrame) -> pd.DataFrame:
@@ -118,9 +118,12 @@ def _terms(fit: FitLike, *, opened: bool = False) -> Markup:
     return details(title, table(terms), opened=opened)
 
 
-def _computation(fit: FitLike) -> tuple[Markup, ...]:
-    found = pd.DataFrame(versions().items(), columns=["component", "version"])
-    blocks = [text(computed(fit))]
+def _origin(fit: FitLike) -> list[Section]:
+    told = [text(computed(fit))]
     if fit.frequentist is not None:
-        blocks.append(text(f"Frequentist twin: {fit.frequentist.formula}; {fit.frequentist.n:,} rows."))
-    return (*blocks, table(found))
+        told.append(text(f"Frequentist twin: {fit.frequentist.formula}; {fit.frequentist.n:,} rows."))
+    return [
+        Section("What was left out", tuple(dropped([fit]))),
+        Section("Priors", tuple(priors([fit])), collapsed=True),
+        Section("How it was computed", (*told, *provenance([fit])), collapsed=True),
+    ]

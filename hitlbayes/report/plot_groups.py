@@ -59,11 +59,12 @@ def groups_caption(found: Heterogeneity) -> str:
     """What the plot of groups shows, in its own numbers."""
     table = found.summary()
     places = decimals(float(table["sd"].median()))
-    high, low = table["mean"].idxmax(), table["mean"].idxmin()
+    means = table["mean"].to_dict()
+    high, low = max(means, key=lambda name: means[name]), min(means, key=lambda name: means[name])
     gap = found.contrasts(str(low)).sel(group=str(high))
     return (
         f"Posterior means and 95% ETIs of {len(table)} groups, partially pooled, each against its own "
-        f"controls. Largest {high} ({number(table.loc[high, 'mean'], places=places)}), smallest {low} "
-        f"({number(table.loc[low, 'mean'], places=places)}), in {found.fit.units}; the first exceeds the "
+        f"controls. Largest {high} ({number(means[high], places=places)}), smallest {low} "
+        f"({number(means[low], places=places)}), in {found.fit.units}; the first exceeds the "
         f"second with probability {float((gap > 0).mean()):.2f}. Groups were not randomised."
     )

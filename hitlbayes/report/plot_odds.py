@@ -31,7 +31,8 @@ def plot_odds(found: ProportionalOdds, *, ax: Axes | None = None) -> Figure:
         Its `caption` says what is seen.
     """
     fit, table = found.fit, found.summary()
-    single, each = table.loc["all alike"], table.drop(index="all alike")
+    each = table.drop(index="all alike")
+    single = table.to_dict("index")["all alike"]
     figure, axes = canvas.axes_for(ax, height=3.3)
     place = np.arange(len(each))
     axes.axhspan(single["lower"], single["upper"], color="#E9E9E9", lw=0, label="one effect for all, 95% ETI")
@@ -60,12 +61,12 @@ def plot_odds(found: ProportionalOdds, *, ax: Axes | None = None) -> Figure:
 def odds_caption(found: ProportionalOdds) -> str:
     """What the plot shows, in its own numbers."""
     table = found.summary()
-    single, each = table.loc["all alike"], table.drop(index="all alike")
+    each, single = table.drop(index="all alike"), float(table["mean"].to_dict()["all alike"])
     places = decimals(float(each["sd"].median()))
     low, high = (number(value, places=places) for value in (each["mean"].min(), each["mean"].max()))
     verdict = "Effects differ between cutpoints" if found.flagged else "No sign that effects differ"
     return (
         f"{verdict}: relaxed effects run from {low} to {high} on the log odds, the single one is "
-        f"{number(single['mean'], places=places)}. Posterior probability outside of the contour through "
+        f"{number(single, places=places)}. Posterior probability outside of the contour through "
         f"equal effects {found.probability:.3f} (flagged below {found.level:g})."
     )

@@ -51,6 +51,10 @@ class ArrayFit:
     frequentist: Frequentist | None = field(default_factory=Frequentist)
     verdict: Check = field(default_factory=Check)
     units_n: int = 302
+    spec: dict = field(default_factory=lambda: {"priors": {"treatment": "normal(0, 1)"}})
+    drops: dict = field(default_factory=lambda: {"rating missing": 563_515})
+    versions: dict = field(default_factory=lambda: {"hitlbayes": "0.1.0", "jax": "0.10.0"})
+    cells: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"unit": [1, 2], "n": [3.0, 4.0]}))
 
     def effects(self, *, weight: str = "chat") -> xr.Dataset:
         data = {"att": (("chain", "draw"), self.att)}
