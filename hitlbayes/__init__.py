@@ -34,9 +34,11 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.spec.priors import lkj as lkj
     from hitlbayes.spec.priors import normal as normal
     from hitlbayes.storage import load as load
+    from hitlbayes.studies import EffortFit as EffortFit
     from hitlbayes.studies import EscalationFit as EscalationFit
     from hitlbayes.studies import EventStudy as EventStudy
     from hitlbayes.studies import Heterogeneity as Heterogeneity
+    from hitlbayes.studies import TimingFit as TimingFit
     from hitlbayes.studies import anchor_escalation as anchor_escalation
     from hitlbayes.studies import anchor_published as anchor_published
     from hitlbayes.studies import before_start as before_start
@@ -44,14 +46,18 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.studies import compare as compare
     from hitlbayes.studies import effect_by_level as effect_by_level
     from hitlbayes.studies import fit_did as fit_did
+    from hitlbayes.studies import fit_effort as fit_effort
     from hitlbayes.studies import fit_escalation as fit_escalation
     from hitlbayes.studies import fit_event_study as fit_event_study
     from hitlbayes.studies import fit_heterogeneity as fit_heterogeneity
     from hitlbayes.studies import fit_mixed as fit_mixed
+    from hitlbayes.studies import fit_timing as fit_timing
     from hitlbayes.studies import harm as harm
     from hitlbayes.studies import leave_one_out as leave_one_out
     from hitlbayes.studies import posterior_predictive as posterior_predictive
     from hitlbayes.studies import prior_predictive as prior_predictive
+    from hitlbayes.studies import sentiment_path as sentiment_path
+    from hitlbayes.studies import takeover_density as takeover_density
     from hitlbayes.studies import worker_averages as worker_averages
     from hitlbayes.twin import simulate as simulate
     from hitlbayes.twin import simulate_cells as simulate_cells
@@ -84,6 +90,12 @@ _PUBLIC = {
     "anchor_published": "studies",
     "fit_event_study": "studies",
     "EventStudy": "studies",
+    "fit_effort": "studies",
+    "EffortFit": "studies",
+    "fit_timing": "studies",
+    "TimingFit": "studies",
+    "takeover_density": "studies",
+    "sentiment_path": "studies",
     "fit_heterogeneity": "studies",
     "Heterogeneity": "studies",
     "before_start": "studies",

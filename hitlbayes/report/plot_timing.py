@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hitlbayes.report import canvas
 from hitlbayes.report.wording import number
+from hitlbayes.studies.timing_frame import HISTORIES
 
 if TYPE_CHECKING:
     from hitlbayes.studies.timing import TimingFit
@@ -23,6 +25,7 @@ STYLES = {
     "resolved": (canvas.FAINT, "-."),
     "abandoned": (canvas.ORANGE, (0, (3, 1, 1, 1))),
 }
+LEVELS = ((canvas.BLUE, "-", "o"), (canvas.VERMILLION, (0, (5, 1.5)), "s"), (canvas.GREEN, ":", "D"))
 SPARE = ((canvas.PURPLE, "-"), (canvas.SKY, (0, (5, 1.5))), (canvas.BLACK, (0, (1.5, 1.2))))
 
 
@@ -83,34 +86,41 @@ def plot_hazard(fit: TimingFit, *, sentiment: tuple[float, ...] | None = None) -
     ----------
     fit : TimingFit
     sentiment : tuple of float, optional
-        Levels to draw; by default the lowest and the highest seen at a fifth and at 99 % of rounds at risk.
+        Levels to draw; by default a calm and an angry one (`TimingFit.usual`).
     """
     table = fit.hazard(sentiment=sentiment)
-    causes = list(dict.fromkeys(table["cause"]))
-    figure = canvas.sheet(height=2.0 + 1.5 * ((len(causes) + 1) // 2))
-    grid = figure.subplots((len(causes) + 1) // 2, 2, squeeze=False, sharex=True)
+    rows = (len(fit.causes) + 1) // 2
+    figure = canvas.sheet(height=1.4 + 1.7 * rows)
+    grid = figure.subplots(rows, 2, squeeze=False).ravel()
     levels = sorted(table["sentiment"].unique())
-    for place, axes in enumerate(grid.flat):
-        axes.set_visible(place < len(causes))
-        if place >= len(causes):
-            continue
-        part = table[table["cause"] == causes[place]]
-        for level, colour in zip(levels, (canvas.BLUE, canvas.VERMILLION, canvas.GREEN), strict=False):
-            one = part[part["sentiment"] == level]
-            at = np.arange(len(one))
-            axes.fill_between(at, one["lower"], one["upper"], color=colour, alpha=0.18, lw=0, step=None)
-            dashes = "-" if level == levels[0] else (0, (5, 1.5))
-            axes.plot(at, one["mean"], color=colour, ls=dashes, lw=1.6, marker="o", ms=3, label=f"{level:g}")
-            axes.set_xticks(at, one["band"])
+    for axes in grid[len(fit.causes) :]:
+        axes.set_visible(False)
+    for axes, cause in zip(grid, fit.causes, strict=False):
+        part = table[table["cause"] == cause]
+        for place, level in enumerate(levels):
+            _hazard_line(axes, part[part["sentiment"] == level], place=place, of=len(levels))
+        axes.set_xticks(range(len(fit.bands)), fit.bands, fontsize=7.5)
         axes.set_ylim(bottom=0)
-        axes.set_title(causes[place])
-    grid[0, 0].legend(title=f"sentiment so far ({fit.history})", loc="best")
-    figure.supylabel("probability of ending in this round", fontsize=9)
+        axes.set_title(cause)
+    grid[0].legend(title=f"sentiment, {HISTORIES[fit.history]}", loc="best", title_fontsize=8)
+    figure.supylabel("probability of ending so in this round", fontsize=9)
     return canvas.finish(
         figure,
-        caption="Posterior means and 95% equal-tailed intervals of the hazard in a round, by rounds that "
-        "the AI has had, for the average worker. The ways of ending compete: they and going on add to one.",
+        caption="Posterior means and 95% equal-tailed intervals of the hazard, by rounds the AI has had, "
+        "for the average worker. Blank: fewer than 20 rounds at risk. The ways of ending compete: they and "
+        "going on add to one.",
         synthetic=fit.synthetic,
         ok=fit.check().ok,
-        title="How the AI's part of a chat ends, given sentiment so far",
+        title="How the AI's part of a chat ends, by AI rounds and sentiment so far",
     )
+
+
+def _hazard_line(axes: Axes, part: pd.DataFrame, *, place: int, of: int) -> None:
+    colour, dashes, shape = LEVELS[place % len(LEVELS)]
+    at = np.arange(len(part)) + 0.14 * (place - (of - 1) / 2)
+    spread = np.abs(part[["lower", "upper"]].to_numpy().T - part["mean"].to_numpy())
+    label = f"{part['sentiment'].iloc[0]:g}"
+    axes.errorbar(
+        at, part["mean"], yerr=spread, color=colour, ls=dashes, lw=1.3, elinewidth=1.2, marker=shape, ms=3.5,
+        label=label,
+    )  # fmt: skip

@@ -1,6 +1,9 @@
 """One module per question: what is estimated, and how."""
 
 from hitlbayes.studies.did import fit_did
+from hitlbayes.studies.effort import fit_effort
+from hitlbayes.studies.effort_frame import Measure
+from hitlbayes.studies.effort_result import EffortFit
 from hitlbayes.studies.escalation import EscalationFit, fit_escalation
 from hitlbayes.studies.escalation_anchor import Anchored, anchor_escalation, anchor_published
 from hitlbayes.studies.event_result import EventStudy
@@ -12,17 +15,24 @@ from hitlbayes.studies.moderators import before_start
 from hitlbayes.studies.posterior import PosteriorPredictive, posterior_predictive
 from hitlbayes.studies.prior import PriorPredictive, prior_predictive
 from hitlbayes.studies.proportional_odds import ProportionalOdds, check_proportional_odds
+from hitlbayes.studies.timing import fit_timing
+from hitlbayes.studies.timing_curves import Curves, sentiment_path, takeover_density
+from hitlbayes.studies.timing_result import TimingFit
 from hitlbayes.studies.workers import effect_by_level, harm, worker_averages
 
 __all__ = [
     "Anchored",
+    "Curves",
+    "EffortFit",
     "EscalationFit",
     "EventStudy",
     "Heterogeneity",
     "LeaveOneOut",
+    "Measure",
     "PosteriorPredictive",
     "PriorPredictive",
     "ProportionalOdds",
+    "TimingFit",
     "anchor_escalation",
     "anchor_published",
     "before_start",
@@ -30,13 +40,17 @@ __all__ = [
     "compare",
     "effect_by_level",
     "fit_did",
+    "fit_effort",
     "fit_escalation",
     "fit_event_study",
     "fit_heterogeneity",
     "fit_mixed",
+    "fit_timing",
     "harm",
     "leave_one_out",
     "posterior_predictive",
     "prior_predictive",
+    "sentiment_path",
+    "takeover_density",
     "worker_averages",
 ]
