@@ -13,7 +13,7 @@ noise; they are compared as that.
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -179,21 +179,23 @@ class Conditional:
     precision: np.ndarray
 
 
-def pymc_conditional(model: pm.Model) -> Callable[[dict[str, np.ndarray]], Conditional]:
+def pymc_conditional(
+    model: pm.Model, *, names: Sequence[str] = EFFECTS
+) -> Callable[[dict[str, np.ndarray]], Conditional]:
     """Effects of a Gaussian reference model integrated out at given scales, from its density alone.
 
     The density is quadratic in the effects x, so that differences of its gradient are its precision H, and
     its integral is density(0) exp(g' H^-1 g / 2) / sqrt(det H) up to a constant, g the gradient at zero.
     """
-    effects = [model.named_vars[name] for name in EFFECTS]
+    effects = [model.named_vars[name] for name in names]
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     dlogp = model.compile_dlogp(vars=effects, jacobian=False, mode="FAST_COMPILE")
-    sizes = [model.initial_point()[name].size for name in EFFECTS]
+    sizes = [model.initial_point()[name].size for name in names]
     edges = np.cumsum([0, *sizes])
 
     def at(scales: dict[str, np.ndarray]) -> Conditional:
         def point(x: np.ndarray) -> dict[str, np.ndarray]:
-            return scales | dict(zip(EFFECTS, (x[a:b] for a, b in pairwise(edges)), strict=True))
+            return scales | dict(zip(names, (x[a:b] for a, b in pairwise(edges)), strict=True))
 
         zero = np.zeros(edges[-1])
         slope = dlogp(point(zero))
