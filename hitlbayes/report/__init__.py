@@ -1,0 +1,1 @@
+"""How results are shown: plots, tables, and reports in HTML and markdown."""
