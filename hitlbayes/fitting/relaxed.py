@@ -35,10 +35,12 @@ class Relaxed(NamedTuple):
     """A Gaussian about the mode, shocks integrated out; parameters are cutpoints, gammas, then the rest.
 
     mode (m,), low (m, m) : its mean, and the lower Cholesky factor of its precision
+    shocks (S,) : their mode
     """
 
     mode: np.ndarray
     low: np.ndarray
+    shocks: np.ndarray
 
 
 class Rows(NamedTuple):
@@ -97,20 +99,17 @@ def relaxed_precision(model: Model, scales: dict[str, float]) -> tuple[np.ndarra
     return made, np.array(at.get("sd_shock", 1.0) ** -2.0)
 
 
-def fit_relaxed(rows: Rows, precision: np.ndarray, shock_precision: float) -> Relaxed:
-    """Mode and spread of the relaxed model at given scales.
+def fit_relaxed(
+    rows: Rows, precision: np.ndarray, shock_precision: float, *, begin: Relaxed | None = None
+) -> Relaxed:
+    """Mode and spread of the relaxed model at given scales; `begin` is the mode at other scales, if known.
 
     Raises
     ------
     FitError
         Newton's method does not arrive.
     """
-    cut = rows.counts.shape[1] - 1
-    theta = np.zeros(len(precision))
-    share = (rows.counts.sum(axis=0) + 0.5) / (rows.counts.sum() + 0.5 * (cut + 1))
-    edges = np.cumsum(share)[:-1]
-    theta[:cut] = np.log(edges / (1 - edges))
-    shocks = np.zeros(rows.shock.shape[1])
+    theta, shocks = _start(rows, len(precision)) if begin is None else (begin.mode, begin.shocks)
     value = _objective(rows, theta, shocks, precision, shock_precision)
     for _ in range(STEPS):
         slope, shock_slope, eliminated = _quadratic(rows, theta, shocks, precision, shock_precision)
@@ -125,11 +124,21 @@ def fit_relaxed(rows: Rows, precision: np.ndarray, shock_precision: float) -> Re
             length /= 2
         theta, shocks, value = *trial, found
         if decrement < TOLERANCE:
-            return Relaxed(theta, np.linalg.cholesky(eliminated.schur))
+            return Relaxed(theta, np.linalg.cholesky(eliminated.schur), shocks)
     raise FitError(
         f"the model with an effect for each cutpoint has no mode within {STEPS} steps (last gain "
         f"{decrement:.2g}); a category may be empty in an arm: join categories."
     )
+
+
+def _start(rows: Rows, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cutpoints at the observed shares, everything else at zero."""
+    cut = rows.counts.shape[1] - 1
+    theta = np.zeros(size)
+    share = (rows.counts.sum(axis=0) + 0.5) / (rows.counts.sum() + 0.5 * (cut + 1))
+    edges = np.cumsum(share)[:-1]
+    theta[:cut] = np.log(edges / (1 - edges))
+    return theta, np.zeros(rows.shock.shape[1])
 
 
 def draw_relaxed(fitted: Relaxed, rng: np.random.Generator, draws: int) -> np.ndarray:

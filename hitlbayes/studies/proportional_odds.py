@@ -22,7 +22,7 @@ from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.fitting.relaxed import draw_relaxed, fit_relaxed, relaxed_precision, relaxed_rows
 from hitlbayes.result import Fit, interval
 from hitlbayes.studies.did import did_model
-from hitlbayes.studies.mixed import SEED, Device, Sampling, make_fit, sample_model
+from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel
@@ -92,6 +92,7 @@ class ProportionalOdds:
 def check_proportional_odds(
     panel: Panel | pd.DataFrame,
     *,
+    fit: Fit | None = None,
     level: float = 0.05,
     draws: int = 1000,
     chains: int = 4,
@@ -105,6 +106,9 @@ def check_proportional_odds(
     Parameters
     ----------
     panel : Panel or DataFrame
+    fit : Fit, optional
+        The ordinal fit of `hitlbayes.fit_did` to this panel, with these arguments, where there is one; it is
+        fitted otherwise.
     level : float
         Flagged where the posterior probability outside of the contour through equal effects is below it.
     draws, chains, seed, device, progress
@@ -120,7 +124,8 @@ def check_proportional_odds(
     Raises
     ------
     SpecError
-        The outcome is not ordinal, or has two categories, for which there is nothing to check.
+        The outcome is not ordinal, or has two categories, for which there is nothing to check; `fit` is of
+        another panel.
 
     Notes
     -----
@@ -147,7 +152,9 @@ def check_proportional_odds(
             f"{study.outcome!r} is {study.model.cells.family} with {len(labels)} categories; proportional "
             "odds are a matter of ordinal outcomes with three or more."
         )
-    fit = make_fit(study, sample_model(study, sampling), sampling, seconds=perf_counter() - began)
+    if fit is None:
+        fit = make_fit(study, sample_model(study, sampling), sampling, seconds=perf_counter() - began)
+    _check_same(fit, study)
     drawn, shares = _relaxed(study.model, fit, np.random.default_rng(seed))
     effects = xr.DataArray(
         drawn, dims=("draw", "cutpoint"), coords={"cutpoint": list(labels[:-1])}, attrs={"units": "logit"}
@@ -159,6 +166,17 @@ def check_proportional_odds(
         attrs={"units": "percentage points"},
     )
     return ProportionalOdds(fit, effects, change, outside(drawn), level)
+
+
+def _check_same(fit: Fit, study: Study) -> None:
+    """Refuse a fit to other cells, or with other columns, than the study's."""
+    n, design = study.model.cells.n, study.model.design
+    if fit.outcome != study.outcome or len(fit.cells) != len(n) or not np.allclose(fit.cells["n"], n):
+        raise SpecError(
+            f"fit= is {fit.name} with {len(fit.cells):,} cells; the panel gives {study.name} with {len(n):,}."
+        )
+    if fit.posterior["posterior"]["term"].to_numpy().tolist() != list(design.names):
+        raise SpecError(f"fit= has other columns than {', '.join(design.names)}; give the same arguments.")
 
 
 def outside(effects: np.ndarray) -> float:
@@ -183,11 +201,12 @@ def _relaxed(model: Model, fit: Fit, rng: np.random.Generator) -> tuple[np.ndarr
     treated = np.flatnonzero(rows.treated > 0)
     weight = model.cells.n[treated] / model.cells.n[treated].sum()
     inner = rows.inner[treated]
-    effects, changes = [], []
+    effects, changes, begin = [], [], None
     for i in picked:
         at = {name: float(values[i]) for name, values in found.items()}
         precision, shock = relaxed_precision(model, at)
-        theta = draw_relaxed(fit_relaxed(rows, precision, float(shock)), rng, EACH)
+        begin = fit_relaxed(rows, precision, float(shock), begin=begin)
+        theta = draw_relaxed(begin, rng, EACH)
         noise = at.get("sd_shock", 0.0) * rng.standard_normal((EACH, len(treated)))
         eta = (inner @ theta[:, 2 * cut :].T).T + noise
         without = theta[:, None, :cut] - eta[:, :, None]
