@@ -11,6 +11,7 @@ from markupsafe import Markup
 from hitlbayes.replication.context import Context, workers_of
 from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.document_design import SHOWN, design_blocks
+from hitlbayes.replication.document_effort import effort_blocks, timing_blocks
 from hitlbayes.replication.document_escalation import escalation_blocks, matched_blocks
 from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
 from hitlbayes.replication.published_results import PublishedResults
@@ -30,6 +31,7 @@ STUDY = (
     "an agentic AI from 15 to 31 August 2024. Its chats are confidential. Published numbers are real and are "
     "re-analysed as printed; everything else is estimated on synthetic chats whose effects are known."
 )
+OF_TYPES = {"A5": matched_blocks, "6": effort_blocks, "timing": timing_blocks}
 LIKE_FOR_LIKE = (
     "Like for like with the paper, on its own scale: two-way fixed effects on worker-period means with the "
     "lagged controls, published and on the synthetic chats; and the same likelihood with priors (faithful), "
@@ -129,8 +131,8 @@ def _section(result: TableResult) -> Section:
         blocks.append(text(result.note))
     if result.table in SHOWN:
         return Section(heading, tuple(blocks + design_blocks(result)), source="synthetic")
-    if result.table == "A5":
-        return Section(heading, tuple(blocks + matched_blocks(result)), source="synthetic")
+    if result.table in OF_TYPES:
+        return Section(heading, tuple(blocks + OF_TYPES[result.table](result)), source="synthetic")
     if result.effects is None:
         blocks.append(table(_moments(result.frame), places=2))
         return Section(heading, tuple(blocks), source="synthetic")

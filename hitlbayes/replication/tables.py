@@ -19,7 +19,9 @@ from hitlbayes.replication import (
     table3,
     table4,
     table5,
+    table6,
     table7,
+    timing,
     window,
 )
 from hitlbayes.spec.strict import did_you_mean
@@ -35,6 +37,8 @@ TABLES: dict[str, ModuleType] = {
     "4": table4,
     "5": table5,
     "A5": a5,
+    "6": table6,
+    "timing": timing,
     "7": table7,
     "A2": a2,
     "A4": a4,

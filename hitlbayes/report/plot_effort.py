@@ -14,9 +14,11 @@ from matplotlib.lines import Line2D
 from hitlbayes.errors import SpecError
 from hitlbayes.report import canvas
 from hitlbayes.report.wording import outcome_label
+from hitlbayes.studies.effort_tables import EffortTables, tables_of
 
 if TYPE_CHECKING:
     from hitlbayes.studies.effort_result import EffortFit
+    from hitlbayes.studies.effort_surface import Surface
 
 SETS = {
     "raw": ("as they are", canvas.FAINT, "s", "white"),
@@ -35,12 +37,12 @@ def plot_effort(fit: EffortFit, *, kind: str = "effects", **options: Any) -> Fig
 
 
 @canvas.styled
-def plot_effort_effects(fit: EffortFit, *, truth: dict[str, float] | None = None) -> Figure:
+def plot_effort_effects(fit: EffortFit | EffortTables, *, truth: dict[str, float] | None = None) -> Figure:
     """Difference of each type from the reference in every measure, by what the types are compared at.
 
     Parameters
     ----------
-    fit : EffortFit
+    fit : EffortFit or EffortTables
     truth : dict of str to float, optional
         The simulated effect on latent effort by type; only for synthetic data.
 
@@ -50,9 +52,10 @@ def plot_effort_effects(fit: EffortFit, *, truth: dict[str, float] | None = None
         Differences in SDs of the measure between chats, so that measures share an axis; its `caption` says
         which survive.
     """
-    table = fit.summary()
-    spread = _spreads(fit)
-    contrasts = fit.types[1:]
+    shown = tables_of(fit)
+    table, sets = shown.summary, shown.sets
+    spread = _spreads(shown.observed)
+    contrasts = shown.types[1:]
     outcomes = list(dict.fromkeys(table["outcome"]))
     figure = canvas.sheet(height=1.7 + 0.42 * len(outcomes))
     grid = figure.subplots(1, len(contrasts), sharey=True, squeeze=False)[0]
@@ -61,20 +64,20 @@ def plot_effort_effects(fit: EffortFit, *, truth: dict[str, float] | None = None
         part = table[table["contrast"] == contrast].set_index(["outcome", "adjust"])
         for row, outcome in enumerate(outcomes):
             unit = spread.get(outcome, 1.0)
-            for place, name in enumerate(fit.posterior):
+            for place, name in enumerate(sets):
                 _, colour, shape, fill = SETS[name]
-                one, y = part.loc[(outcome, name)], row + STEP * (place - (len(fit.posterior) - 1) / 2)
+                one, y = part.loc[(outcome, name)], row + STEP * (place - (len(sets) - 1) / 2)
                 axes.plot([one["lower"] / unit, one["upper"] / unit], [y, y], color=colour, lw=1.7, zorder=3)
                 axes.plot([one["mean"] / unit], [y], shape, color=colour, mfc=fill, ms=5, zorder=4)
             if truth is not None and outcome == "effort":
                 axes.plot([truth.get(contrast, 0.0)], [row], "|", color=canvas.VERMILLION, ms=22, mew=2.2)
-        axes.set_title(f"{contrast} less {fit.types[0]}")
+        axes.set_title(f"{contrast} less {shown.types[0]}")
         axes.set_xlabel("difference (SDs between chats)")
     grid[0].set_yticks(range(len(outcomes)), [_label(o) for o in outcomes])
     grid[0].set_ylim(len(outcomes) - 0.4, -0.6)
     handles = [
         Line2D([], [], color=SETS[s][1], marker=SETS[s][2], mfc=SETS[s][3], ms=5, lw=1.7, label=SETS[s][0])
-        for s in fit.posterior
+        for s in sets
     ]
     if truth is not None:
         handles.append(
@@ -83,19 +86,18 @@ def plot_effort_effects(fit: EffortFit, *, truth: dict[str, float] | None = None
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 3 else 2, fontsize=8)
     return canvas.finish(
         figure,
-        caption=effects_caption(fit),
-        synthetic=fit.synthetic,
-        ok=fit.check().ok,
+        caption=effects_caption(shown),
+        synthetic=shown.synthetic,
+        ok=shown.ok,
         title="Effort after a takeover, by type and by what is held equal",
     )
 
 
-def effects_caption(fit: EffortFit) -> str:
+def effects_caption(tables: EffortTables) -> str:
     """Which raw differences survive, in words."""
     told = []
-    survival = fit.survival()
-    for contrast in fit.types[1:]:
-        part = survival[survival["contrast"] == contrast]
+    for contrast in tables.types[1:]:
+        part = tables.survival[tables.survival["contrast"] == contrast]
         for word in ("survives", "gone", "reversed", "appears"):
             found = [_label(o) for o in part.loc[part["verdict"] == word, "outcome"]]
             if found:
@@ -120,7 +122,14 @@ def plot_effort_surface(
     ax : Axes, optional
         Drawn on these; the caption is then left to the caller.
     """
-    found = fit.surface(type=type, least=least)
+    return draw_surface(
+        fit.surface(type=type, least=least), synthetic=fit.synthetic, ok=fit.check().ok, ax=ax
+    )
+
+
+@canvas.styled
+def draw_surface(found: Surface, *, synthetic: bool, ok: bool, ax: Axes | None = None) -> Figure:
+    """A surface of effort, with its interval in each cell."""
     figure, axes = canvas.axes_for(ax, height=3.9)
     bound = max(float(np.nanmax(np.abs(found.mean))), 1e-6)
     image = axes.imshow(
@@ -136,22 +145,21 @@ def plot_effort_surface(
     axes.set_xlabel("AI rounds elapsed at the takeover")
     axes.set_ylabel("negative sentiment at the takeover")
     figure.colorbar(image, ax=axes, label="effort (SDs between like chats)", shrink=0.9)
-    ok = fit.check().ok
     if ax is not None:
-        canvas.mark(axes, synthetic=fit.synthetic, ok=ok)
+        canvas.mark(axes, synthetic=synthetic, ok=ok)
         return figure
     return canvas.finish(
         figure,
         caption=f"Posterior mean and half the width of the {found.prob:.0%} interval of expected effort, "
         f"zero at the average takeover; {found.type}. Blank: fewer than {found.least} takeovers.",
-        synthetic=fit.synthetic,
+        synthetic=synthetic,
         ok=ok,
         title="Effort over sentiment and AI rounds",
     )
 
 
 @canvas.styled
-def plot_effort_overlap(fit: EffortFit, *, ax: Axes | None = None) -> Figure:
+def plot_effort_overlap(fit: EffortFit | EffortTables, *, ax: Axes | None = None) -> Figure:
     """Sentiment at takeover by type: where the types can be compared at equal sentiment."""
     figure, axes = canvas.axes_for(ax, height=3.2)
     table = fit.overlap
@@ -182,9 +190,9 @@ def plot_effort_overlap(fit: EffortFit, *, ax: Axes | None = None) -> Figure:
     )
 
 
-def _spreads(fit: EffortFit) -> dict[str, float]:
+def _spreads(observed: pd.DataFrame) -> dict[str, float]:
     """SD between chats of each observed measure, within types."""
-    table = fit.observed.assign(var=lambda t: t["se"] ** 2 * t["n"])
+    table = observed.assign(var=lambda t: t["se"] ** 2 * t["n"])
     pooled = table.groupby("outcome")[["var", "n"]].apply(lambda g: np.average(g["var"], weights=g["n"]))
     return {str(name): float(np.sqrt(value)) for name, value in pooled.items()}
 

@@ -88,29 +88,38 @@ def plot_hazard(fit: TimingFit, *, sentiment: tuple[float, ...] | None = None) -
     sentiment : tuple of float, optional
         Levels to draw; by default a calm and an angry one (`TimingFit.usual`).
     """
-    table = fit.hazard(sentiment=sentiment)
-    rows = (len(fit.causes) + 1) // 2
+    return draw_hazard(
+        fit.hazard(sentiment=sentiment), history=fit.history, synthetic=fit.synthetic, ok=fit.check().ok
+    )
+
+
+@canvas.styled
+def draw_hazard(table: pd.DataFrame, *, history: str, synthetic: bool, ok: bool) -> Figure:
+    """The table of hazards (`TimingFit.hazard`), a panel for each way of ending."""
+    causes, bands = (list(dict.fromkeys(table[name].astype(str))) for name in ("cause", "band"))
+    rows = (len(causes) + 1) // 2
     figure = canvas.sheet(height=1.4 + 1.7 * rows)
     grid = figure.subplots(rows, 2, squeeze=False).ravel()
     levels = sorted(table["sentiment"].unique())
-    for axes in grid[len(fit.causes) :]:
+    for axes in grid[len(causes) :]:
         axes.set_visible(False)
-    for axes, cause in zip(grid, fit.causes, strict=False):
+    for axes, cause in zip(grid, causes, strict=False):
         part = table[table["cause"] == cause]
         for place, level in enumerate(levels):
             _hazard_line(axes, part[part["sentiment"] == level], place=place, of=len(levels))
-        axes.set_xticks(range(len(fit.bands)), fit.bands, fontsize=7.5)
+        axes.set_xticks(range(len(bands)), bands, fontsize=7.5)
+        axes.set_xlabel("AI rounds so far")
         axes.set_ylim(bottom=0)
         axes.set_title(cause)
-    grid[0].legend(title=f"sentiment, {HISTORIES[fit.history]}", loc="best", title_fontsize=8)
+    grid[0].legend(title=f"sentiment, {HISTORIES[history]}", loc="best", title_fontsize=8)
     figure.supylabel("probability of ending so in this round", fontsize=9)
     return canvas.finish(
         figure,
         caption="Posterior means and 95% equal-tailed intervals of the hazard, by rounds the AI has had, "
         "for the average worker. Blank: fewer than 20 rounds at risk. The ways of ending compete: they and "
         "going on add to one.",
-        synthetic=fit.synthetic,
-        ok=fit.check().ok,
+        synthetic=synthetic,
+        ok=ok,
         title="How the AI's part of a chat ends, by AI rounds and sentiment so far",
     )
 

@@ -73,6 +73,18 @@ class Curves:
         return plot_curves(self, **options)
 
 
+def curves_of_frame(frame: pd.DataFrame, *, prob: float, what: str, band: str, synthetic: bool) -> Curves:
+    """Curves from their table (`Curves.to_frame`), for drawing."""
+    parts = {str(name): part for name, part in frame.groupby("type", sort=False)}
+    grid = next(iter(parts.values()))["progress"].to_numpy()
+    mean, lower, upper = (
+        {name: part[column].to_numpy() for name, part in parts.items()}
+        for column in ("mean", "lower", "upper")
+    )
+    n = {name: int(part["n"].iloc[0]) for name, part in parts.items()}
+    return Curves(grid, mean, lower, upper, n, prob, what, band, synthetic)
+
+
 def takeover_density(
     takeovers: pd.DataFrame,
     *,
