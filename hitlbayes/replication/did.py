@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from hitlbayes.replication.specs import Cell, TableSpec, cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, write_json
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import effect_row, in_units
+from hitlbayes.result import Fit
 
 RETRY_FACTOR = 3  # a fit that fails its checks is run once more, with this many times the draws
 FAITHFUL = {"likelihood": "means", "controls": "lagged"}
 FAITHFUL_COST = 0.5
+KEPT = "fit.nc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,25 @@ def did_result(name: str, *, context: Context) -> TableResult:
     )
 
 
+def kept_units(name: str, *, context: Context) -> dict[str, Unit]:
+    """The units of a table whose fits are kept whole, by outcome."""
+    spec = table_spec(name)
+    chosen = [cell for cell in cells(spec, seed=context.seed) if cell.outcome in spec.keep]
+    return {cell.outcome: _unit(cell, spec=spec, context=context, faithful=False) for cell in chosen}
+
+
+def kept_fit(unit: Unit, *, context: Context) -> Fit:
+    """A finished unit's fit, opened once in a process."""
+    return _opened(str(folder_of(context.root, unit.key) / KEPT))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str) -> Fit:
+    from hitlbayes.storage import load
+
+    return load(path)
+
+
 def published_estimate(name: str, *, scope: str, outcome: str) -> dict[str, float]:
     """Estimate, standard error, observations and R-squared that the paper prints for one fit.
 
@@ -112,6 +134,7 @@ def published_estimate(name: str, *, scope: str, outcome: str) -> dict[str, floa
 
 def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> Unit:
     arguments = cell.arguments | (FAITHFUL if faithful else {})
+    keep = cell.outcome in spec.keep and not faithful
     return Unit(
         name=_name(cell, faithful=faithful),
         key=context.key(
@@ -125,7 +148,13 @@ def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> U
         ),
         cost=cell.cost * (FAITHFUL_COST if faithful else 1.0),
         write=lambda folder: _write_fit(
-            folder, cell=cell, arguments=arguments, weight=spec.weight, context=context, faithful=faithful
+            folder,
+            cell=cell,
+            arguments=arguments,
+            weight=spec.weight,
+            context=context,
+            faithful=faithful,
+            keep=keep,
         ),
     )
 
@@ -137,10 +166,19 @@ def _name(cell: Cell, *, faithful: bool) -> str:
 
 
 def _write_fit(
-    folder: Path, *, cell: Cell, arguments: dict[str, Any], weight: str, context: Context, faithful: bool
+    folder: Path,
+    *,
+    cell: Cell,
+    arguments: dict[str, Any],
+    weight: str,
+    context: Context,
+    faithful: bool,
+    keep: bool,
 ) -> None:
     panel = panel_of(context, scope=cell.scope, period=cell.period)
     fit, attempts = _fit_checked(panel, arguments)
+    if keep:
+        fit.save(folder / KEPT)
     printed = published_estimate(cell.table, scope=cell.scope, outcome=cell.outcome)
     record = {
         "name": _name(cell, faithful=faithful),

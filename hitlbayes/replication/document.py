@@ -14,6 +14,8 @@ from hitlbayes.replication.document_design import SHOWN, design_blocks
 from hitlbayes.replication.document_effort import effort_blocks, timing_blocks
 from hitlbayes.replication.document_escalation import escalation_blocks, matched_blocks
 from hitlbayes.replication.document_published import figure_by_type, published_sections, published_sentence
+from hitlbayes.replication.document_studies import SHOWN as STUDIES
+from hitlbayes.replication.document_studies import study_blocks
 from hitlbayes.replication.published_results import PublishedResults
 from hitlbayes.report.blocks import effects as effects_block
 from hitlbayes.report.blocks import figure, table, text
@@ -59,7 +61,10 @@ def replication_pages(
     seconds : float
         Wall time of the run so far.
     """
-    sections = [*(published_sections(published) if published else []), *map(_section, tables.values())]
+    sections = [
+        *(published_sections(published) if published else []),
+        *(_section(result, context=context) for result in tables.values()),
+    ]
     sections.append(_computation(tables, context=context))
     parts: dict[str, Any] = {
         "title": TITLE,
@@ -123,7 +128,7 @@ def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | No
     return [*blocks, text(STUDY)]
 
 
-def _section(result: TableResult) -> Section:
+def _section(result: TableResult, *, context: Context) -> Section:
     named = result.table[:1].isdigit() or result.table[1:].isdigit()
     heading = f"Table {result.table}. {result.title}" if named else result.title
     blocks = [text(f"{result.question}.")]
@@ -131,6 +136,8 @@ def _section(result: TableResult) -> Section:
         blocks.append(text(result.note))
     if result.table in SHOWN:
         return Section(heading, tuple(blocks + design_blocks(result)), source="synthetic")
+    if result.table in STUDIES:
+        return Section(heading, tuple(blocks + study_blocks(result, context=context)), source="synthetic")
     if result.table in OF_TYPES:
         return Section(heading, tuple(blocks + OF_TYPES[result.table](result)), source="synthetic")
     if result.effects is None:

@@ -17,6 +17,7 @@ from hitlbayes.replication.published_results import PublishedResults, published_
 from hitlbayes.replication.store import only_one
 from hitlbayes.replication.tables import PUBLISHED, TABLES, chosen
 from hitlbayes.replication.work import Unit, run_units
+from hitlbayes.report.export import write_table
 
 STORE = "results"
 
@@ -124,7 +125,7 @@ def _units(parts: Sequence[str], *, context: Context) -> list[Unit]:
     work = [twin_unit(context)] if tables else []
     for name in tables:
         work += TABLES[name].units(context)
-    return work
+    return list({unit.key: unit for unit in work}.values())  # parts share fits
 
 
 def _write_tables(
@@ -138,6 +139,10 @@ def _write_tables(
         frames |= published.frames()
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
+    for name, table in tables.items():
+        if table.effects is not None:
+            for suffix in (".tex", ".html"):
+                write_table(table.effects, folder / f"table_{name}{suffix}", caption=table.title)
 
 
 def _write_report(

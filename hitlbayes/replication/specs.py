@@ -34,6 +34,8 @@ class TableSpec(BaseModel):
         Keywords of `hitlbayes.fit_did`, the same for every fit of the table.
     families : dict of str to str
         Family of an outcome where it is not the panel's own.
+    keep : list of str
+        Outcomes whose fits are kept whole, for the parts that look into them.
     cost : dict of str to float
         Seconds that a fit of each outcome takes at full size; only ratios matter (for the time left).
     """
@@ -51,6 +53,7 @@ class TableSpec(BaseModel):
     faithful: bool = True
     fit: dict[str, Any] = Field(default_factory=dict)
     families: dict[str, Family] = Field(default_factory=dict)
+    keep: list[str] = Field(default_factory=list)
     cost: dict[str, float] = Field(default_factory=dict)
 
 

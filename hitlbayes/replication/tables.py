@@ -12,8 +12,13 @@ from hitlbayes.replication import (
     a3,
     a4,
     a5,
+    checks,
+    event,
     figures,
+    heterogeneity,
+    odds,
     randomization,
+    structures,
     table1,
     table2,
     table3,
@@ -23,6 +28,7 @@ from hitlbayes.replication import (
     table7,
     timing,
     window,
+    workers,
 )
 from hitlbayes.spec.strict import did_you_mean
 
@@ -42,6 +48,12 @@ TABLES: dict[str, ModuleType] = {
     "7": table7,
     "A2": a2,
     "A4": a4,
+    "event": event,
+    "workers": workers,
+    "heterogeneity": heterogeneity,
+    "odds": odds,
+    "checks": checks,
+    "structures": structures,
     "window": window,
     "randomization": randomization,
 }
