@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.design.randomization import randomization_test as randomization_test
     from hitlbayes.design.ratios import sample_ratio as sample_ratio
     from hitlbayes.published import reanalyze as reanalyze
+    from hitlbayes.report.export import write_table as write_table
+    from hitlbayes.report.study_report import write_report as write_report
     from hitlbayes.result import Fit as Fit
     from hitlbayes.spec.priors import dirichlet as dirichlet
     from hitlbayes.spec.priors import fixed as fixed
@@ -109,6 +111,8 @@ _PUBLIC = {
     "fit_mixed": "studies",
     "prior_predictive": "studies",
     "Fit": "result",
+    "write_report": "report.study_report",
+    "write_table": "report.export",
     "load": "storage",
     "reanalyze": "published",
     "normal": "spec.priors",

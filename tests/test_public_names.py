@@ -15,7 +15,7 @@ anchor_escalation anchor_published balance before_start chats_from_logs check_pr
 compare_arms dirichlet effect_by_level fit_did fit_effort fit_escalation fit_event_study fit_heterogeneity
 fit_mixed fixed flag_crossing half_normal harm leave_one_out lkj load match match_by_escalation normal panel
 posterior_predictive prior_predictive randomization_test read_chats reanalyze retrials sample sample_ratio
-show_versions simulate simulate_cells without worker_averages
+show_versions simulate simulate_cells without worker_averages write_report write_table
 chatlog errors published report studies twin
 __version__
 """.split()
