@@ -95,7 +95,10 @@ def load(path: str | Path) -> Fit:
     Examples
     --------
     >>> import hitlbayes as hb
-    >>> fit = hb.load("rating.nc")  # doctest: +SKIP
+    >>> cells = hb.simulate_cells(seed=1, workers=20, periods=6, start=3)
+    >>> path = hb.fit_did(cells, outcome="y", draws=250, progress=False).save("y.nc")
+    >>> hb.load(path).outcome
+    'y'
     """
     path = Path(path)
     if not path.exists():

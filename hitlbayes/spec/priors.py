@@ -62,22 +62,46 @@ def normal(loc: float = 0.0, scale: float = 1.0) -> Prior:
 
 
 def half_normal(scale: float) -> Prior:
-    """A half-normal prior for a standard deviation."""
+    """A half-normal prior for a standard deviation.
+
+    Examples
+    --------
+    >>> str(half_normal(0.5))
+    'half_normal(0.5)'
+    """
     return Prior("half_normal", 0.0, _positive(scale))
 
 
 def fixed(value: float) -> Prior:
-    """Hold a standard deviation at a value: 0 leaves the effect out, a very large one fixes it."""
+    """Hold a standard deviation at a value: 0 leaves the effect out, a very large one fixes it.
+
+    Examples
+    --------
+    >>> str(fixed(0))
+    'fixed(0)'
+    """
     return Prior("fixed", float(value))
 
 
 def lkj(concentration: float) -> Prior:
-    """A prior for a correlation, with density proportional to (1 - rho^2)^(concentration - 1)."""
+    """A prior for a correlation, with density proportional to (1 - rho^2)^(concentration - 1).
+
+    Examples
+    --------
+    >>> str(lkj(2))
+    'lkj(2)'
+    """
     return Prior("lkj", 0.0, _positive(concentration))
 
 
 def dirichlet(concentration: float) -> Prior:
-    """A prior for cutpoints: Dirichlet on the category probabilities at a linear predictor of zero."""
+    """A prior for cutpoints: Dirichlet on the category probabilities at a linear predictor of zero.
+
+    Examples
+    --------
+    >>> str(dirichlet(1))
+    'dirichlet(1)'
+    """
     return Prior("dirichlet", 0.0, _positive(concentration))
 
 

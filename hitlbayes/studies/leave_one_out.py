@@ -178,6 +178,15 @@ def compare(models: Mapping[str, LeaveOneOut]) -> pd.DataFrame:
     SpecError
         Other workers or observations, or densities that cannot be compared (a probability of categories
         with a density of means, say).
+
+    Examples
+    --------
+    >>> import hitlbayes as hb
+    >>> cells = hb.simulate_cells(seed=1, workers=20, periods=6, start=3, effect=1.0)
+    >>> fits = {str(sd): hb.fit_did(cells, outcome="y", priors={"sd_effect": hb.half_normal(sd)}, draws=250,
+    ...                             progress=False) for sd in (0.1, 0.2)}
+    >>> compare({name: leave_one_out(fit) for name, fit in fits.items()})["difference"].iloc[0].item()
+    0.0
     """
     if len(models) < 2:
         raise SpecError(f"{len(models)} models; expected two or more to compare.")

@@ -34,6 +34,17 @@ def before_start(panel: Panel, *, outcome: str) -> pd.Series:
     Notes
     -----
     A unit's mean is part luck, and luck does not last: in each group the controls show how much.
+
+    Examples
+    --------
+    >>> import hitlbayes as hb
+    >>> log = pd.DataFrame({
+    ...     "worker_id": ["a", "a", "b", "b"], "treated": [1, 1, 0, 0], "retrial": [0, 1, 1, 0],
+    ...     "post": [0, 1, 0, 1],
+    ...     "start_time": pd.to_datetime(["2024-08-14 09:00", "2024-08-15 09:00"] * 2),
+    ... })
+    >>> before_start(hb.panel(log, outcomes="retrial"), outcome="retrial").to_dict()
+    {'a': 0.0, 'b': 1.0}
     """
     means = getattr(panel, "means", None)
     if means is None or outcome not in means:

@@ -77,6 +77,14 @@ def effect_by_level(fit: Fit, *, groups: int = 3) -> xr.DataArray:
     -------
     DataArray
         (chain, draw, level): 1 is the group of the lowest levels; in the fit's units.
+
+    Examples
+    --------
+    >>> import hitlbayes as hb
+    >>> cells = hb.simulate_cells(seed=1, workers=20, periods=6, start=3, effect=1.0)
+    >>> fit = hb.fit_did(cells, outcome="y", draws=250, progress=False)
+    >>> effect_by_level(fit, groups=2).dims
+    ('chain', 'draw', 'level')
     """
     own = fit.worker_effects()
     level = fit.posterior["posterior"][f"{fit.unit_name}_level"]
@@ -100,6 +108,16 @@ def worker_averages(fit: Fit, *, by: pd.Series) -> xr.DataArray:
     fit : Fit of `hitlbayes.fit_did`
     by : Series
         Group of each treated unit, indexed by unit.
+
+    Examples
+    --------
+    >>> import hitlbayes as hb
+    >>> cells = hb.simulate_cells(seed=1, workers=20, periods=6, start=3, effect=1.0)
+    >>> fit = hb.fit_did(cells, outcome="y", draws=250, progress=False)
+    >>> units = fit.worker_effects()["unit"].to_numpy()
+    >>> team = pd.Series(["early", "late"] * (len(units) // 2), index=units)
+    >>> list(worker_averages(fit, by=team)["group"].values)
+    ['early', 'late']
     """
     own = fit.worker_effects()
     group = pd.Index(own["unit"].to_numpy()).map(by)
