@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from hitlbayes.errors import SpecError
 from hitlbayes.published import audit_balance, audit_codes, audit_counts, audit_effects, audit_matching
 from hitlbayes.published.findings import AGREES
 
@@ -16,13 +17,16 @@ CHECKS = (
 )
 
 
-def audit(*, agreeing: bool = True) -> pd.DataFrame:
+def audit(*, agreeing: bool = True, check: str | None = None) -> pd.DataFrame:
     """Printed figures against what other printed figures imply, one row per comparison.
 
     Parameters
     ----------
     agreeing : bool
         Keep the comparisons that agree; without them the frame lists what a reader may want to ask about.
+    check : str, optional
+        Only the comparisons of one function, by the name in the column ``check``: each is computed anew from
+        the printed figures.
 
     Returns
     -------
@@ -33,6 +37,11 @@ def audit(*, agreeing: bool = True) -> pd.DataFrame:
         hold together`` (no data have both), ``two samples`` (both follow, from different chats),
         ``wording`` (the figures stand, the sentence says something else or more), ``open`` (the printed
         figures do not settle it). ``attrs["source"]`` is ``"published"``.
+
+    Raises
+    ------
+    SpecError
+        There is no such check.
 
     Notes
     -----
@@ -45,10 +54,15 @@ def audit(*, agreeing: bool = True) -> pd.DataFrame:
     >>> a = audit().set_index("what")
     >>> a.loc["share of treated workers", "verdict"]
     'differs'
+    >>> len(audit(check="arms")), round(float(audit(check="arms")["implied"][1]), 3)
+    (3, 0.467)
     """
+    functions = {function.__name__: function for function in CHECKS}
+    if check is not None and check not in functions:
+        raise SpecError(f"no check {check!r}; there are: {', '.join(functions)}.")
     rows = [
         {
-            "check": check.__name__,
+            "check": name,
             "what": f.what,
             "where": f.where,
             "printed": f.printed,
@@ -57,8 +71,9 @@ def audit(*, agreeing: bool = True) -> pd.DataFrame:
             "verdict": f.verdict,
             "note": f.note,
         }
-        for check in CHECKS
-        for f in check()
+        for name, function in functions.items()
+        if check in (None, name)
+        for f in function()
     ]
     frame = pd.DataFrame(rows)
     if not agreeing:
