@@ -11,6 +11,8 @@ from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.html import Section
 from hitlbayes.report.wording import bracket, decimals, number, outcome_label
 
+FIRM = ["cannot hold together", "differs"]  # verdicts of figures that differ beyond rounding
+
 
 def published_sentence(published: PublishedResults) -> str:
     """The published direct effects in a sentence, as real numbers with their intervals."""
@@ -48,7 +50,6 @@ def published_sections(published: PublishedResults) -> list[Section]:
     contrasts = _posteriors(five[five["quantity"] == "contrast"])
     effects = [result.summary().assign(table=name) for name, result in published.tables.items()]
     every = _posteriors(pd.concat([frame[frame["quantity"].isin(("effect", "mean"))] for frame in effects]))
-    findings = published.findings[["what", "where", "printed", "implied", "verdict", "note"]]
     return [
         Section(
             "Published effects by escalation type, re-analysed",
@@ -75,10 +76,40 @@ def published_sections(published: PublishedResults) -> list[Section]:
         ),
         Section(
             "Printed figures that do not fit together",
-            (details(f"{len(findings)} comparisons", table(findings)),),
+            tuple(_findings(published.findings)),
             source="published",
         ),
     ]
+
+
+def _findings(findings: pd.DataFrame) -> list[Markup]:
+    """What cannot be or differs, in the open; wording, samples and open questions folded."""
+    firm = findings[findings["verdict"].isin(FIRM)].sort_values("verdict", key=lambda v: v.map(FIRM.index))
+    rest = findings.drop(firm.index)
+    told = (
+        f"{len(findings)} comparisons of printed figures with what other printed figures imply do not agree to "
+        f"the printed precision; {len(firm)} of them, shown here, differ beyond rounding. That says nothing "
+        "about why (a slip in typesetting, a sample that is not described), and most touch no conclusion."
+    )
+    blocks = [text(told), table(_shown(firm))]
+    for verdict, part in rest.groupby("verdict", sort=True):
+        title = f"{str(verdict).capitalize()}: {len(part)} comparisons"
+        blocks.append(details(title, table(_shown(part.sort_values("check", kind="stable")))))
+    return blocks
+
+
+def _shown(findings: pd.DataFrame) -> pd.DataFrame:
+    shown = findings[["what", "where", "printed", "implied", "note"]].copy()
+    for name in ("printed", "implied"):
+        shown[name] = [_plain(value) for value in shown[name]]
+    return shown.assign(note=[note[:1].upper() + note[1:] for note in shown["note"]])
+
+
+def _plain(value: float) -> str:
+    """A figure with the digits that it needs."""
+    if float(value).is_integer() or abs(value) >= 1000:
+        return number(value, places=0)
+    return number(value, places=max(2, min(4, decimals(abs(value)) + 1)))
 
 
 def _posteriors(summary: pd.DataFrame) -> pd.DataFrame:
