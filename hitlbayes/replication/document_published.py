@@ -87,8 +87,8 @@ def _findings(findings: pd.DataFrame) -> list[Markup]:
     firm = findings[findings["verdict"].isin(FIRM)].sort_values("verdict", key=lambda v: v.map(FIRM.index))
     rest = findings.drop(firm.index)
     told = (
-        f"{len(findings)} comparisons of printed figures with what other printed figures imply do not agree to "
-        f"the printed precision; {len(firm)} of them, shown here, differ beyond rounding. That says nothing "
+        f"{len(findings)} comparisons of printed figures with what other printed figures imply do not agree "
+        f"to the printed precision; {len(firm)} of them, shown here, differ beyond rounding. That says nothing "
         "about why (a slip in typesetting, a sample that is not described), and most touch no conclusion."
     )
     blocks = [text(told), table(_shown(firm))]
