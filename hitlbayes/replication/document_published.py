@@ -89,7 +89,7 @@ def _findings(findings: pd.DataFrame) -> list[Markup]:
     told = (
         f"{len(findings)} comparisons of printed figures with what other printed figures imply do not agree "
         f"to the printed precision; {len(firm)} of them, shown here, differ beyond rounding. That says "
-        "nothing about why (a slip in typesetting, a sample that is not described), and most touch no conclusion."
+        "nothing about why (a slip in typesetting, a sample that is not described); most touch no conclusion."
     )
     blocks = [text(told), table(_shown(firm))]
     for verdict, part in rest.groupby("verdict", sort=True):
