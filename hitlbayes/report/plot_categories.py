@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from hitlbayes.report.wording import decimals, number, outcome_label, subject
 
 
 @canvas.styled
-def plot_categories(fit: FitLike, *, weight: str = "chat") -> Figure:
+def plot_categories(fit: FitLike, *, weight: str = "chat", ax: Axes | None = None) -> Figure:
     """Change in the probability of each category among the treated, with 95 % intervals.
 
     Parameters
@@ -22,6 +23,8 @@ def plot_categories(fit: FitLike, *, weight: str = "chat") -> Figure:
     fit : Fit
         Of an ordinal outcome: `effects()` holds `att_probability` (chain, draw, category).
     weight : {"chat", "cell"}
+    ax : Axes, optional
+        Drawn on these; the caption is then left to the caller, from `categories_caption`.
 
     Raises
     ------
@@ -36,20 +39,23 @@ def plot_categories(fit: FitLike, *, weight: str = "chat") -> Figure:
     change = effects["att_probability"]
     means, lower, upper = mean_interval(draws_by(change, dim="category"))
     names = [str(name) for name in change["category"].to_numpy()]
-    figure = canvas.sheet(height=3.5)
-    ax = figure.add_subplot()
+    figure, axes = canvas.axes_for(ax, height=3.5)
     colours = [canvas.ORANGE if mean < 0 else canvas.SKY for mean in means]
     hatches = ["///" if mean < 0 else "" for mean in means]
-    ax.bar(names, means, width=0.62, color=colours, hatch=hatches, edgecolor=canvas.INK, lw=0.7)
-    ax.vlines(names, lower, upper, color=canvas.INK, lw=2)
-    ax.axhline(0, color=canvas.INK, lw=0.8)
-    ax.set_xlabel(outcome_label(fit.outcome))
-    ax.set_ylabel("change in probability\n(percentage points)")
+    axes.bar(names, means, width=0.62, color=colours, hatch=hatches, edgecolor=canvas.INK, lw=0.7)
+    axes.vlines(names, lower, upper, color=canvas.INK, lw=2)
+    axes.axhline(0, color=canvas.INK, lw=0.8)
+    axes.set_xlabel(outcome_label(fit.outcome))
+    axes.set_ylabel("change in probability\n(percentage points)")
+    ok = fit.check().ok
+    if ax is not None:
+        canvas.mark(axes, synthetic=fit.synthetic, ok=ok)
+        return figure
     return canvas.finish(
         figure,
         caption=categories_caption(names, means=means, lower=lower, upper=upper),
         synthetic=fit.synthetic,
-        ok=fit.check().ok,
+        ok=ok,
         title=f"Probability of each category: {subject(fit.outcome, scope=fit.scope, capital=False)}",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
+from hitlbayes.errors import SpecError
 from hitlbayes.report import canvas
 from hitlbayes.report.draws import draws_of, sign_phrase
 from hitlbayes.report.marks import ENDS, MARKS, draw_mark, legend_marks
@@ -110,21 +111,31 @@ def effect_caption(row: EffectRow, *, draws: NDArray[np.float64]) -> str:
 
 
 @canvas.styled
-def plot_effects(rows: pd.DataFrame) -> Figure:
+def plot_effects(rows: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Forest of average effects on the treated: posterior, frequentist twin, published estimate and truth.
 
     Parameters
     ----------
     rows : DataFrame
         From `compare`. Effects in different units get panels of their own, since they share no axis.
+    ax : Axes, optional
+        Effects in one unit are drawn on these; the caption is then left to the caller, from
+        `effects_caption`.
 
     Returns
     -------
     Figure
         Its `caption` counts the intervals that exclude zero and that contain the truth.
+
+    Raises
+    ------
+    SpecError
+        Effects in several units on one `ax`.
     """
     rows = checked(rows)
     panels = list(rows.groupby("units", sort=False))
+    if ax is not None:
+        return _on_axes(ax, rows, panels=panels)
     heights = [len(part) + 0.6 for _, part in panels]
     figure = canvas.sheet(height=1.7 + 0.62 * sum(heights))
     # The first, empty row is the legend's: a figure's legend and its title would share one margin.
@@ -190,6 +201,19 @@ def _label_effect(ax: Axes, row: EffectRow, *, shown: dict[str, float]) -> None:
     ax.spines["left"].set_visible(False)
     ax.set_ylim(min(shown.values()) - 0.16, 1.08)
     ax.set_xlabel(f"effect on {outcome_label(row.outcome)} ({row.units})")
+
+
+def _on_axes(ax: Axes, rows: pd.DataFrame, *, panels: Sequence[tuple[Hashable, pd.DataFrame]]) -> Figure:
+    if len(panels) > 1:
+        raise SpecError(
+            f"effects in {', '.join(str(units) for units, _ in panels)} share no axis; give one unit's rows."
+        )
+    figure, axes = canvas.axes_for(ax, height=0.0)
+    units, part = panels[0]
+    _forest_panel(axes, part, units=units)
+    axes.legend(handles=legend_marks([name for name in MARKS if np.isfinite(rows[name]).any()]), loc="best")
+    canvas.mark(axes, synthetic=bool(rows["synthetic"].any()), ok=bool(rows["ok"].all()))
+    return figure
 
 
 def _forest_panel(ax: Axes, part: pd.DataFrame, *, units: Hashable) -> None:

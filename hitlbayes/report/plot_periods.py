@@ -16,13 +16,15 @@ from hitlbayes.report.wording import decimals, number, subject
 
 
 @canvas.styled
-def plot_periods(fit: FitLike) -> Figure:
+def plot_periods(fit: FitLike, *, ax: Axes | None = None) -> Figure:
     """Effect of each period on everybody, with its 95 % interval, on the scale of the model.
 
     Parameters
     ----------
     fit : Fit
         `period_effects()` has dims (chain, draw, period).
+    ax : Axes, optional
+        Drawn on these; the caption is then left to the caller, from `periods_caption`.
 
     Returns
     -------
@@ -34,25 +36,28 @@ def plot_periods(fit: FitLike) -> Figure:
     periods = effects["period"].to_numpy()
     units = str(effects.attrs.get("units", "link scale"))
     kind = str(effects.attrs.get("period", "period"))
-    figure = canvas.sheet(height=3.3)
-    ax = figure.add_subplot()
-    ax.axhline(0, color=canvas.FAINT, lw=0.8, ls=(0, (2, 2)), zorder=0)
-    ax.vlines(periods, lower, upper, color=canvas.BLUE, lw=1.6)
-    ax.plot(periods, means, "o-", color=canvas.BLUE, mfc="white", ms=4, lw=0.6)
-    _mark_start(ax, effects)
+    figure, axes = canvas.axes_for(ax, height=3.3)
+    axes.axhline(0, color=canvas.FAINT, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    axes.vlines(periods, lower, upper, color=canvas.BLUE, lw=1.6)
+    axes.plot(periods, means, "o-", color=canvas.BLUE, mfc="white", ms=4, lw=0.6)
+    _mark_start(axes, effects)
     if np.issubdtype(periods.dtype, np.datetime64):
         locator = AutoDateLocator(minticks=4, maxticks=10)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    ax.set_xlabel(kind)
-    ax.set_ylabel(f"{kind} effect ({units})")
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_xlabel(kind)
+    axes.set_ylabel(f"{kind} effect ({units})")
+    ok = fit.check().ok
+    if ax is not None:
+        canvas.mark(axes, synthetic=fit.synthetic, ok=ok)
+        return figure
     return canvas.finish(
         figure,
         caption=periods_caption(
             means, lower=lower, upper=upper, names=period_names(periods), units=units, kind=kind
         ),
         synthetic=fit.synthetic,
-        ok=fit.check().ok,
+        ok=ok,
         title=f"{kind.capitalize()} effects: {subject(fit.outcome, scope=fit.scope, capital=False)}",
     )
 

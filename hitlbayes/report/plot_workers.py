@@ -16,13 +16,15 @@ LABELLED = 40  # more units than this get no names on the axis
 
 
 @canvas.styled
-def plot_workers(fit: FitLike) -> Figure:
+def plot_workers(fit: FitLike, *, ax: Axes | None = None) -> Figure:
     """Every treated unit's own effect with its 95 % interval, sorted by posterior mean.
 
     Parameters
     ----------
     fit : Fit
         `worker_effects()` has dims (chain, draw, unit).
+    ax : Axes, optional
+        Drawn on these; the caption is then left to the caller, from `workers_caption`.
 
     Returns
     -------
@@ -36,23 +38,26 @@ def plot_workers(fit: FitLike) -> Figure:
     units = str(effects.attrs.get("units", fit.units))
     kind = str(effects.attrs.get("unit", "unit"))
     few = len(means) <= LABELLED
-    figure = canvas.sheet(height=1.5 + 0.2 * len(means) if few else 4.6)
-    ax = figure.add_subplot()
+    figure, axes = canvas.axes_for(ax, height=1.5 + 0.2 * len(means) if few else 4.6)
     clear = (lower > 0) | (upper < 0)
     position = np.arange(len(means))
     for chosen, colour in ((~clear, canvas.FAINT), (clear, canvas.BLUE)):
-        ax.hlines(
+        axes.hlines(
             position[chosen], lower[chosen], upper[chosen], color=colour, lw=1.6 if few else 0.8, alpha=0.75
         )
-    ax.plot(means, position, "o", color=canvas.INK, ms=4 if few else 1.8, zorder=3)
-    canvas.zero_line(ax, front=True)
-    ax.set_xlabel(f"effect on {outcome_label(fit.outcome)} ({units})")
-    _name_rows(ax, effects["unit"].to_numpy()[order], few=few, kind=kind)
+    axes.plot(means, position, "o", color=canvas.INK, ms=4 if few else 1.8, zorder=3)
+    canvas.zero_line(axes, front=True)
+    axes.set_xlabel(f"effect on {outcome_label(fit.outcome)} ({units})")
+    _name_rows(axes, effects["unit"].to_numpy()[order], few=few, kind=kind)
+    ok = fit.check().ok
+    if ax is not None:
+        canvas.mark(axes, synthetic=fit.synthetic, ok=ok)
+        return figure
     return canvas.finish(
         figure,
         caption=workers_caption(means, lower=lower, upper=upper, units=units, kind=kind),
         synthetic=fit.synthetic,
-        ok=fit.check().ok,
+        ok=ok,
         title=f"Each {kind}'s own effect: {subject(fit.outcome, scope=fit.scope, capital=False)}",
     )
 

@@ -64,6 +64,26 @@ def test_a_constant_effect_can_be_drawn() -> None:
     assert "−0.50" in plot_effect(ArrayFit(att=np.full((2, 10), -0.5))).caption
 
 
+@pytest.mark.parametrize("kind", ["effect", "workers", "periods", "categories"])
+def test_plots_are_drawn_on_the_callers_axes(kind: str) -> None:
+    figure = Figure()
+    ax = figure.add_subplot()
+    assert plot(array_fit(), kind=kind, ax=ax) is figure
+    assert figure.axes == [ax]
+    assert ax.get_xlabel()
+    assert "SYNTHETIC DATA" in [text.get_text() for text in ax.texts]
+
+
+def test_a_forest_on_the_callers_axes_holds_one_unit() -> None:
+    rows = compare([effect_row(array_fit()), effect_row(array_fit(units="percent", outcome="log_duration"))])
+    figure = Figure()
+    ax = figure.add_subplot()
+    assert plot_effects(rows.iloc[:1], ax=ax) is figure
+    assert ax.get_xlabel() == "effect (rating points)"
+    with pytest.raises(SpecError, match="share no axis"):
+        plot_effects(rows, ax=ax)
+
+
 def test_forest_gives_units_their_own_axes_and_counts() -> None:
     clear = effect_row(array_fit(mean=-15, sd=1, outcome="log_duration", units="percent"), truth=-30.0)
     null = effect_row(array_fit(mean=0, sd=1, frequentist=None), truth=0.1)

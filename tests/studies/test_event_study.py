@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from .public import castle
 FLAT = 1e4
 TOLERANCE = 1e-4  # what is left of flat scales, for an outcome whose SD is about one
 SAME = 1e-10  # identities of arithmetic
+MPDTA_2004 = {"0": -0.0105, "+1": -0.0704, "+2": -0.1373, "+3": -0.1008}  # as printed, four decimals
 PRIORS = {
     "sd_level": hb.fixed(FLAT),
     "sd_period": hb.fixed(FLAT),
@@ -207,3 +209,33 @@ def test_a_saved_study_opens_again(tmp_path) -> None:
     caption = study.plot(size=0.5).caption
     assert "zero by definition at -1" in caption
     assert "exceeds 0.5" in caption
+
+
+@pytest.mark.skipif("HITLBAYES_MPDTA" not in os.environ, reason="HITLBAYES_MPDTA names no file")
+def test_group_time_effects_of_county_employment() -> None:
+    """`mpdta` of R's did: teen employment in 500 counties, 2003-2007, minimum wages raised in 2004-2007.
+
+    ATT(g, t) against the never treated, unconditional, as printed by `att_gt(yname="lemp", ...)` of
+    Callaway and Sant'Anna 2021, doi:10.1016/j.jeconom.2020.12.001. The data are not shipped: name a CSV file
+    with year, countyreal, lemp and first.treat in HITLBAYES_MPDTA.
+    """
+    frame = pd.read_csv(os.environ["HITLBAYES_MPDTA"])
+    start = frame["first.treat"]
+    study = hb.fit_event_study(
+        frame.assign(now=((start > 0) & (frame["year"] >= start)).astype(int)),
+        outcome="lemp",
+        unit="countyreal",
+        time="year",
+        treatment="now",
+        family="gaussian",
+        priors=PRIORS,
+        draws=100,
+        progress=False,
+    )
+    terms = map(str, study.fit.posterior["posterior"]["term"].to_numpy())
+    exact = study.fit.posterior["sample_stats"]["coef_mean"].mean(("chain", "draw")).to_numpy()
+    mean = dict(zip(terms, exact, strict=True))
+    twin = study.frequentist("effect")["estimate"]
+    for when, printed in MPDTA_2004.items():
+        assert round(float(mean[f"cohort 2004, period {when}"]), 4) == printed
+        assert round(float(twin[f"cohort 2004, period {when}"]), 4) == printed
