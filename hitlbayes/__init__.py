@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.design.arms import compare_arms as compare_arms
     from hitlbayes.design.balance import balance as balance
     from hitlbayes.design.escalation import match_by_escalation as match_by_escalation
+    from hitlbayes.design.known_pairs import complete_pairs as complete_pairs
+    from hitlbayes.design.known_pairs import rematch as rematch
     from hitlbayes.design.matching import Matched as Matched
     from hitlbayes.design.matching import match as match
     from hitlbayes.design.randomization import randomization_test as randomization_test
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.studies import EscalationFit as EscalationFit
     from hitlbayes.studies import EventStudy as EventStudy
     from hitlbayes.studies import Heterogeneity as Heterogeneity
+    from hitlbayes.studies import JointEscalation as JointEscalation
     from hitlbayes.studies import TimingFit as TimingFit
     from hitlbayes.studies import anchor_escalation as anchor_escalation
     from hitlbayes.studies import anchor_published as anchor_published
@@ -47,9 +50,11 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.studies import check_proportional_odds as check_proportional_odds
     from hitlbayes.studies import compare as compare
     from hitlbayes.studies import effect_by_level as effect_by_level
+    from hitlbayes.studies import escalation_beside as escalation_beside
     from hitlbayes.studies import fit_did as fit_did
     from hitlbayes.studies import fit_effort as fit_effort
     from hitlbayes.studies import fit_escalation as fit_escalation
+    from hitlbayes.studies import fit_escalation_jointly as fit_escalation_jointly
     from hitlbayes.studies import fit_event_study as fit_event_study
     from hitlbayes.studies import fit_heterogeneity as fit_heterogeneity
     from hitlbayes.studies import fit_mixed as fit_mixed
@@ -82,6 +87,8 @@ _PUBLIC = {
     "match": "design.matching",
     "Matched": "design.matching",
     "match_by_escalation": "design.escalation",
+    "rematch": "design.known_pairs",
+    "complete_pairs": "design.known_pairs",
     "balance": "design.balance",
     "simulate": "twin",
     "simulate_cells": "twin",
@@ -90,6 +97,9 @@ _PUBLIC = {
     "EscalationFit": "studies",
     "anchor_escalation": "studies",
     "anchor_published": "studies",
+    "fit_escalation_jointly": "studies",
+    "JointEscalation": "studies",
+    "escalation_beside": "studies",
     "fit_event_study": "studies",
     "EventStudy": "studies",
     "fit_effort": "studies",

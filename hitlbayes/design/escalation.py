@@ -194,30 +194,28 @@ def match_by_escalation(
     """
     log = chats if isinstance(chats, Chats) else _read(chats)
     pool, left_out = _pool(log, covariates=[*covariates, *exact, *(covariate_caliper or {})], among=among)
-    control, found = pool["escalation"].isna(), pool["escalation"].dropna().unique()
-    wanted = _chosen(types, found=[str(t) for t in found])
-    formula = "escalated ~ " + " + ".join(f"`{name}`" for name in covariates)
-    matches = {}
-    for name in wanted:
-        rows = pool[control | (pool["escalation"] == name)]
-        frame = rows.assign(escalated=rows["escalation"].notna().astype(int))
-        frame.attrs = dict(pool.attrs)
-        matches[name] = match(
-            frame,
-            formula=formula,
-            caliper=caliper,
-            covariate_caliper=covariate_caliper,
-            exact=exact,
-            order=order,
-            ratio=ratio,
-            missing=missing,
-            seed=seed,
-        )
     settings = {
         "covariates": list(covariates), "exact": list(exact), "caliper": caliper, "order": order,
         "covariate_caliper": dict(covariate_caliper or {}), "ratio": ratio, "among": among,
         "missing": missing, "seed": seed,
     }  # fmt: skip
+    found = [str(t) for t in pool["escalation"].dropna().unique()]
+    return match_pool(pool, types=_chosen(types, found=found), left_out=left_out, settings=settings)
+
+
+def match_pool(
+    pool: pd.DataFrame, *, types: Sequence[str], left_out: Mapping[str, int], settings: Mapping[str, Any]
+) -> MatchedTypes:
+    """Each type's chats of a pool matched to its control chats, as `match_by_escalation` was asked to."""
+    control = pool["escalation"].isna()
+    formula = "escalated ~ " + " + ".join(f"`{name}`" for name in settings["covariates"])
+    asked = ("caliper", "covariate_caliper", "exact", "order", "ratio", "missing", "seed")
+    matches = {}
+    for name in types:
+        rows = pool[control | (pool["escalation"] == name)]
+        frame = rows.assign(escalated=rows["escalation"].notna().astype(int))
+        frame.attrs = dict(pool.attrs)
+        matches[name] = match(frame, formula=formula, **{key: settings[key] for key in asked})
     return MatchedTypes(pool, matches, left_out, settings)
 
 

@@ -206,7 +206,7 @@ def match(
         covariates.shown,
         values,
         _pairs(frame, rows, distance=values),
-        _weights(rows, n=len(frame)),
+        pair_weights(rows, n=len(frame)),
         unmatched,
         settings,
     )
@@ -289,7 +289,7 @@ def _pairs(frame: pd.DataFrame, rows: np.ndarray, *, distance: np.ndarray) -> pd
     )
 
 
-def _weights(rows: np.ndarray, *, n: int) -> np.ndarray:
+def pair_weights(rows: np.ndarray, *, n: int) -> np.ndarray:
     """MatchIt's: a control has 1 / k of its treated row's k, and controls sum to their number."""
     weights = np.zeros(n)
     treated, control = rows.T

@@ -6,6 +6,8 @@ from hitlbayes.studies.effort_frame import Measure
 from hitlbayes.studies.effort_result import EffortFit
 from hitlbayes.studies.escalation import EscalationFit, fit_escalation
 from hitlbayes.studies.escalation_anchor import Anchored, anchor_escalation, anchor_published
+from hitlbayes.studies.escalation_beside import beside as escalation_beside
+from hitlbayes.studies.escalation_joint import JointEscalation, fit_escalation_jointly
 from hitlbayes.studies.event_result import EventStudy
 from hitlbayes.studies.event_study import fit_event_study
 from hitlbayes.studies.heterogeneity import Heterogeneity, fit_heterogeneity
@@ -27,6 +29,7 @@ __all__ = [
     "EscalationFit",
     "EventStudy",
     "Heterogeneity",
+    "JointEscalation",
     "LeaveOneOut",
     "Measure",
     "PosteriorPredictive",
@@ -39,9 +42,11 @@ __all__ = [
     "check_proportional_odds",
     "compare",
     "effect_by_level",
+    "escalation_beside",
     "fit_did",
     "fit_effort",
     "fit_escalation",
+    "fit_escalation_jointly",
     "fit_event_study",
     "fit_heterogeneity",
     "fit_mixed",

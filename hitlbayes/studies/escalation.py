@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.design.covariates import Covariates, read_covariates
 from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.diagnostics import Check, diagnose, judge
-from hitlbayes.errors import DesignError, SpecError
+from hitlbayes.errors import SpecError
 from hitlbayes.result import Fit, on_scale, summarise
 from hitlbayes.spec.priors import Prior
+from hitlbayes.studies.escalation_chats import check_sizes, covariates_of, default_formula, with_outcome
 from hitlbayes.studies.escalation_model import (
     TREATMENT,
     linear_effects,
@@ -31,13 +31,11 @@ from hitlbayes.studies.escalation_model import (
     type_model,
 )
 from hitlbayes.studies.escalation_twin import ols_by_type
-from hitlbayes.studies.frames import LOGS, units_of
+from hitlbayes.studies.frames import units_of
 from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
 
 WORSE = {"rating": "lower", "responded": "lower"}
 FAMILIES = {"log_duration": "gaussian", "retrial": "bernoulli", "rating": "ordinal"}
-EXTRA = ("age", "male")
-FEWEST = 2  # chats with the outcome in an arm of a type
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -234,16 +232,16 @@ def fit_escalation(
     """
     began = perf_counter()
     sampling = Sampling(draws, chains, seed, progress, device)
-    chats = _with_outcome(matched, outcome)
+    chats = with_outcome(matched, outcome)
     family = family or FAMILIES.get(outcome)
     if family not in ("gaussian", "bernoulli", "ordinal"):
         raise SpecError(
             f"family is {family!r} for outcome {outcome!r}; expected gaussian, bernoulli or ordinal."
         )
     types = tuple(matched.matches)
-    _check_sizes(chats, outcome=outcome, types=types)
+    check_sizes(chats, outcome=outcome, types=types)
     formula = formula or default_formula(matched)
-    covariates = _covariates(chats, formula=formula, missing=matched.settings["missing"])
+    covariates = covariates_of(chats, formula=formula, missing=matched.settings["missing"])
     cells = type_cells(chats, outcome=outcome, family=family, worker=worker, covariates=covariates)
     units = units_of(outcome, family=family, panel=outcome in FAMILIES)
     fits, data = {}, {}
@@ -282,12 +280,6 @@ def fit_escalation(
     )
 
 
-def default_formula(matched: MatchedTypes) -> str:
-    """Covariates of equation 2: what was matched on, the worker's age and gender, the chat's day and hour."""
-    names = [*matched.settings["covariates"], *(c for c in EXTRA if c in matched.pool)]
-    return "~ " + " + ".join([*(f"`{n}`" for n in dict.fromkeys(names)), "C(day)", "C(hour)"])
-
-
 def frequentist_twin(
     matched: MatchedTypes, *, outcome: str, formula: str | None = None, worker: str = "worker_id"
 ) -> pd.DataFrame:
@@ -295,8 +287,8 @@ def frequentist_twin(
 
     Parameters are those of `fit_escalation`; the result is that of `hitlbayes.studies.escalation_twin`.
     """
-    chats = _with_outcome(matched, outcome)
-    covariates = _covariates(
+    chats = with_outcome(matched, outcome)
+    covariates = covariates_of(
         chats, formula=formula or default_formula(matched), missing=matched.settings["missing"]
     )
     columns = [f"covariate {j}" for j in range(covariates.model.shape[1])]
@@ -308,32 +300,3 @@ def frequentist_twin(
         rows = pd.Index(one.frame.index[one.weights > 0])
         samples[name] = frame.loc[rows]
     return ols_by_type(samples, outcome=outcome, worker=worker, treated="treated", columns=columns)
-
-
-def _with_outcome(matched: MatchedTypes, outcome: str) -> pd.DataFrame:
-    chats = matched.chats()
-    if outcome in LOGS and outcome not in chats and "duration" in chats:
-        chats[outcome] = np.log(chats["duration"].astype(float))
-    if outcome not in chats:
-        raise SpecError(f"no outcome {outcome!r}; the chats have: {', '.join(map(str, chats))}.")
-    if not isinstance(chats[outcome].dtype, pd.CategoricalDtype):
-        chats[outcome] = pd.to_numeric(chats[outcome]).astype(float)
-    when = chats["start_time"]
-    return chats.assign(day=when.dt.strftime("%Y-%m-%d"), hour=when.dt.hour)
-
-
-def _covariates(chats: pd.DataFrame, *, formula: str, missing: Any) -> Covariates:
-    right = formula.split("~", 1)[-1]
-    frame = chats.assign(escalated=(chats["type"] != CONTROL).astype(int))
-    return read_covariates(frame, formula=f"escalated ~ {right}", missing=missing)
-
-
-def _check_sizes(chats: pd.DataFrame, *, outcome: str, types: Sequence[str]) -> None:
-    known = chats[chats[outcome].notna()]["type"].value_counts()
-    few = {t: int(known.get(t, 0)) for t in (*types, CONTROL) if known.get(t, 0) < FEWEST}
-    if few:
-        found = ", ".join(f"{t} ({n})" for t, n in few.items())
-        raise DesignError(
-            f"too few matched chats with a known {outcome}: {found}; expected at least {FEWEST}.\n"
-            "  to do: name the other types in match_by_escalation(types=...)."
-        )
