@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -80,7 +81,7 @@ def simulate(case: str, *, scale: float, seed: int = 1) -> Data:
 
 def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
     """What `hitlbayes.inference.sampler.sample` takes, and the layout."""
-    from hitlbayes.inference.effects import Focus
+    from hitlbayes.inference.effects import focus_on
     from hitlbayes.inference.laplace import State
     from hitlbayes.inference.problem import Beliefs, Layout, Problem
     from hitlbayes.spec.families import ordinal_statistics
@@ -118,15 +119,7 @@ def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
     )
     rows = np.flatnonzero(data.X[:, 0] > 0)
     n = data.counts[rows].sum(axis=1).astype(float)
-    by_unit = np.bincount(data.unit[rows], n, workers)
-    focus = Focus(
-        rows=rows.astype(np.int32),
-        unit=data.unit[rows].astype(np.int32),
-        chats=n / n.sum(),
-        cells=np.full(len(rows), 1 / len(rows)),
-        in_unit=n / np.maximum(by_unit[data.unit[rows]], 1e-12),
-        steps=np.ones(4),
-    )
+    focus = focus_on(rows, data.unit[rows], n, steps=np.ones(4))
     psi = np.r_[np.full(layout.n_scales, np.arcsinh(0.2 / BEND)), np.zeros(2)]
     outer = np.zeros(layout.n_outer)
     outer[-4:] = np.r_[CUTPOINTS[:1], np.log(np.diff(CUTPOINTS))]
@@ -171,9 +164,11 @@ def time_gradients(made: Any, arguments: dict[str, Any], *, layout: Any, chains:
 
     exact = hmc.Target(made.anchor, jax.tree.map(jnp.asarray, arguments["problem"]), made.beliefs)
     z = jax.random.normal(jax.random.key(1), (chains, layout.n_latent))
-    slope = jax.jit(hmc.residual_slope, static_argnames="layout")
+    slope = jax.jit(jax.vmap(partial(hmc.residual_and_slope, layout=layout), in_axes=(0, None)))
     targets = {"gradient_ms": hmc.single(exact), "gradient_double_ms": exact}
-    return {name: milliseconds(lambda t=t: slope(z, t, layout=layout)) for name, t in targets.items()}
+    return {
+        name: milliseconds(lambda t=t: slope(z.astype(t.problem.X.dtype), t)) for name, t in targets.items()
+    }
 
 
 def milliseconds(call: Callable[[], Any]) -> float:

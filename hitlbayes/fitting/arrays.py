@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 
 from hitlbayes.errors import SpecError
-from hitlbayes.fitting.slots import Slots, bucket, make_slots
+from hitlbayes.fitting.slots import Slots, make_slots
 from hitlbayes.fitting.structure import Structure
-from hitlbayes.inference.effects import Focus
+from hitlbayes.inference.effects import Focus, focus_on
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Layout, Problem
+from hitlbayes.inference.runtime import bucket
 from hitlbayes.spec.cells import Cells, category_values
 from hitlbayes.spec.families import ordinal_statistics
 from hitlbayes.spec.predictor import Design
@@ -200,23 +201,7 @@ def _means(
 
 
 def _focus(cells: Cells, structure: Structure, layout: Layout, place: np.ndarray) -> Focus:
-    """Treated rows and their weights; `place` (R,) says where each row is stored."""
+    """Treated rows and their weights, by slot and unit; `place` (R,) says where each row is stored."""
     treated = np.flatnonzero(structure.exposure > 0)
-    unit, n = structure.unit.codes[treated], cells.n[treated]
-    by_unit = np.bincount(unit, n, layout.n_units)
-    # Half the slots whatever the scope, so that scopes share programs; none where nothing is treated.
-    room = layout.n_shocks // 2 if len(treated) else 1
-    pad = (room if room >= len(treated) else bucket(len(treated))) - len(treated)
-
-    def padded(a: np.ndarray) -> np.ndarray:
-        return np.concatenate([a, np.zeros(pad, a.dtype)])
-
     steps = np.diff(category_values(cells.labels)) if cells.family == "ordinal" else np.ones(1)
-    return Focus(
-        padded(place[treated]).astype(np.int32),
-        padded(unit).astype(np.int32),
-        padded(n / max(n.sum(), 1e-300)),
-        padded(np.full(len(treated), 1.0 / max(len(treated), 1))),
-        padded(n / by_unit[unit]),
-        steps,
-    )
+    return focus_on(place[treated], structure.unit.codes[treated], cells.n[treated], steps=steps)

@@ -136,12 +136,13 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         progress=progress,
     )
     r = jax.tree.map(np.asarray, sampled.record)
-    posterior = _posterior(model, r.psi, r.outer, r.unit, r.drawn.own, beliefs=sampled.beliefs)
+    psi, outer, unit, drawn = r.kept
+    posterior = _posterior(model, psi, outer, unit, drawn.own, beliefs=sampled.beliefs)
     n = len(model.structure.unit.labels)
     effects = xr.Dataset()
     if model.structure.exposure.any():
-        effects["average"] = (("chain", "draw", "weight", "step"), r.drawn.average)
-        effects["unit_average"] = (("chain", "draw", "unit"), r.drawn.unit[..., :n])
+        effects["average"] = (("chain", "draw", "weight", "step"), drawn.average)
+        effects["unit_average"] = (("chain", "draw", "unit"), drawn.unit[..., :n])
         effects = effects.assign_coords(weight=["chat", "cell"])
     stats = xr.Dataset(
         {

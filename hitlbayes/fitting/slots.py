@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hitlbayes.inference.runtime import bucket
+
 ALIGN_WASTE = 8  # empty slots per full one that are worth having a period effect without a scatter
-SCOPES_SHARE = 4  # sizes are rounded up to one of 2^4 steps per doubling, so that scopes share programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,6 @@ class Slots:
         made = np.full((*values.shape[1:], self.size), empty, values.dtype)
         made[..., self.position] = values.T
         return made.reshape(*values.shape[1:], self.slots, self.n_units)
-
-
-def bucket(n: int) -> int:
-    """n rounded up to a size that other data sets are likely to share."""
-    if n <= 2**SCOPES_SHARE:
-        return max(n, 1)
-    step = 2 ** (int(n - 1).bit_length() - 1 - SCOPES_SHARE)
-    return -(-n // step) * step
 
 
 def make_slots(

@@ -14,15 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
-from hitlbayes.inference.laplace import (
-    Anchor,
-    State,
-    inner_predictor,
-    log_density,
-    make_anchor,
-    outer_predictor,
-    place,
-)
+from hitlbayes.inference.laplace import Anchor, State, log_density, make_anchor, place, predictor
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 
 LARGEST_STEP = 4.0  # in the linear predictor; a logit moves across its whole range in two such steps
@@ -31,21 +23,18 @@ SETTLED = 0.02  # in the hyperparameters' coordinates, whose posterior spread is
 NEWTON_STEPS = 12
 
 
+anchor_at = jax.jit(make_anchor, static_argnames="layout")
+place_at = jax.jit(place, static_argnames="layout")
+
+
 @partial(jax.jit, static_argnames="layout")
-def newton_step(
-    state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout
-) -> tuple[State, Anchor, jax.Array]:
-    """One Newton step of the effects at the state's hyperparameters; the largest move of the predictor."""
-    anchor = make_anchor(state, problem, beliefs, layout=layout)
-    goal, _ = place(jnp.zeros(layout.n_latent), anchor, problem, beliefs, layout=layout)
-    before = anchor.outside + inner_predictor(state.unit, state.shock, problem, layout)
-    after = outer_predictor(goal.outer, problem, layout) + inner_predictor(
-        goal.unit, goal.shock, problem, layout
-    )
-    move = jnp.max(jnp.abs(after - before))
+def step_towards(
+    goal: State, state: State, problem: Problem, eta: jax.Array, *, layout: Layout
+) -> tuple[State, jax.Array]:
+    """A step from a state with predictor eta (R,) to a goal, not too far; the predictor's largest move."""
+    move = jnp.max(jnp.abs(predictor(goal, problem, layout) - eta))
     part = jnp.minimum(1.0, LARGEST_STEP / move)
-    step = jax.tree.map(lambda old, new: old + part * (new - old), state, goal)
-    return step, anchor, move
+    return jax.tree.map(lambda old, new: old + part * (new - old), state, goal), move
 
 
 @partial(jax.jit, static_argnames="layout")
@@ -78,21 +67,18 @@ def settle_at(
     anchor: Anchor, psi: np.ndarray, problem: Problem, beliefs: Beliefs, *, layout: Layout
 ) -> Anchor:
     """The anchor made again at other hyperparameters psi (k,), at the mode of the effects there."""
-    plain = anchor._replace(root=jnp.eye(layout.n_hyper))
-    state, _ = _placed(plain, jnp.asarray(psi), problem, beliefs, layout=layout)
-    return _settle(state, problem, beliefs, layout=layout)
-
-
-@partial(jax.jit, static_argnames="layout")
-def _placed(anchor: Anchor, psi: jax.Array, problem: Problem, beliefs: Beliefs, *, layout: Layout):
-    z = jnp.concatenate([psi - anchor.psi, jnp.zeros(layout.n_latent - layout.n_hyper)])
-    return place(z, anchor, problem, beliefs, layout=layout)
+    z = np.zeros(layout.n_latent)
+    z[: layout.n_hyper] = psi - np.asarray(anchor.psi)
+    plain = anchor._replace(root=np.eye(layout.n_hyper))
+    return _settle(place_at(z, plain, problem, beliefs, layout=layout), problem, beliefs, layout=layout)
 
 
 def _settle(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> Anchor:
     """Newton steps until the linear predictor moves by less than a hundredth."""
     for _ in range(NEWTON_STEPS):
-        state, anchor, move = newton_step(state, problem, beliefs, layout=layout)
+        anchor = anchor_at(state, problem, beliefs, layout=layout)
+        goal = place_at(np.zeros(layout.n_latent), anchor, problem, beliefs, layout=layout)
+        state, move = step_towards(goal, state, problem, anchor.eta, layout=layout)
         if float(move) < 0.01:
             break
     return anchor

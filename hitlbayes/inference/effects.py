@@ -11,19 +11,21 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hitlbayes.inference.blocks import BLOCKS, split_effect
 from hitlbayes.inference.problem import Array, Beliefs, Layout, cutpoints, split_outer, unpack_hyper
+from hitlbayes.inference.runtime import bucket
 from hitlbayes.spec.families import mean_response
 
 
 class Focus(NamedTuple):
-    """Which rows are treated, and how they count.
+    """Which rows are treated, and how they count: S slots by M treated units, padded at weight zero.
 
-    rows : (F,) positions of treated rows; padded with rows of weight zero
-    unit : (F,) their units
-    chats, cells : (F,) weights that add to one: by observation, and by row
-    in_unit : (F,) weights that add to one within each unit
+    rows : (S, M) positions of treated rows
+    unit : (M,) their units
+    chats, cells : (S, M) weights that add to one: by observation, and by row
+    in_unit : (S, M) weights that add to one within each unit
     steps : (J,) what crossing each category adds to the outcome (ordinal), else a single one
     """
 
@@ -33,6 +35,35 @@ class Focus(NamedTuple):
     cells: Array
     in_unit: Array
     steps: Array
+
+
+def focus_on(place: np.ndarray, unit: np.ndarray, n: np.ndarray, *, steps: np.ndarray) -> Focus:
+    """Treated rows stored at `place` (F,), of `unit` (F,) and with `n` (F,) observations each.
+
+    Sizes are rounded up, so that scopes share programs; where nothing is treated there is one row, of
+    weight zero.
+    """
+    labels, code = np.unique(unit, return_inverse=True)
+    count = np.bincount(code, minlength=1)
+    order = np.argsort(code, kind="stable")
+    rank = np.empty(len(code), np.int64)
+    rank[order] = np.arange(len(code)) - np.repeat(np.cumsum(count) - count, count)
+    shape = bucket(int(count.max(initial=1))), bucket(max(len(labels), 1))
+
+    def laid_out(values: np.ndarray) -> np.ndarray:
+        made = np.zeros(shape, values.dtype)
+        made[rank, code] = values
+        return made
+
+    by_unit = np.bincount(code, n, len(labels)) if len(labels) else np.ones(1)
+    return Focus(
+        laid_out(place.astype(np.int32)),
+        np.concatenate([labels, np.zeros(shape[1] - len(labels))]).astype(np.int32),
+        laid_out(n / max(n.sum(), 1e-300)),
+        laid_out(np.full(len(n), 1.0 / max(len(n), 1))),
+        laid_out(n / by_unit[code]),
+        steps,
+    )
 
 
 class Drawn(NamedTuple):
@@ -54,25 +85,26 @@ def own_effects(
 ) -> jax.Array:
     """Each unit's treatment effect on the linear predictor (N,): the first coefficient plus its own part."""
     hyper = unpack_hyper(psi, layout, beliefs)
+    scale, rho = hyper.block.astype(unit.dtype), hyper.rho.astype(unit.dtype)
     if layout.block == "did":
-        own = split_effect(unit, hyper.block, hyper.rho, jax.random.normal(key, unit.shape[:1], unit.dtype))
+        own = split_effect(unit, scale, rho, jax.random.normal(key, unit.shape[:1], unit.dtype))
     else:
         own = unit[:, 1] if "effect" in BLOCKS[layout.block].components else jnp.zeros_like(unit[:, 0])
-    return own + outer[0] if layout.n_coef else own
+    return own + outer[0].astype(unit.dtype) if layout.n_coef else own
 
 
 def effects_on_treated(
     eta: jax.Array, own: jax.Array, outer: jax.Array, focus: Focus, *, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
     """Average and unit effects (`Drawn.average`, `Drawn.unit`) at linear predictor eta (R,)."""
-    cut = cutpoints(split_outer(outer, layout)[2])
+    cut = cutpoints(split_outer(outer, layout)[2]).astype(eta.dtype)
     after = eta.reshape(-1)[focus.rows]
     before = after - own[focus.unit]
     if layout.family == "ordinal":
-        change = jax.nn.sigmoid(after[:, None] - cut) - jax.nn.sigmoid(before[:, None] - cut)
+        change = [jax.nn.sigmoid(after - c) - jax.nn.sigmoid(before - c) for c in cut]
     else:
-        change = mean_response(layout.family, after, cut) - mean_response(layout.family, before, cut)
-        change = change[:, None]
-    average = jnp.stack([focus.chats @ change, focus.cells @ change])
-    unit = jax.ops.segment_sum(focus.in_unit * (change @ focus.steps), focus.unit, layout.n_units)
-    return average, unit
+        change = [mean_response(layout.family, after, cut) - mean_response(layout.family, before, cut)]
+    average = jnp.stack([jnp.stack([jnp.sum(w * c) for c in change]) for w in (focus.chats, focus.cells)])
+    moved = sum(step * c for step, c in zip(focus.steps, change, strict=True))
+    by_unit = jnp.sum(focus.in_unit * moved, axis=0)
+    return average, jnp.zeros(layout.n_units, eta.dtype).at[focus.unit].add(by_unit)

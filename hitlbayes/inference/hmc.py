@@ -5,22 +5,26 @@ exact rotations of (z, momentum), which is the flow of the standard normal part
 (Neal 2011, section 5.5.1; Shahbaba, Lan, Johnson and Neal 2014, doi:10.1007/s11222-012-9373-1).
 With R = 0 every proposal is accepted, whatever the angle and the dimension. The angle is adapted to an
 acceptance rate of .85 by dual averaging and jittered, so that stiff places are crossed in short steps now
-and then; the chains, vectorised, share it. A draw takes as many rotations as make up about a quarter of a
+and then. A draw takes as many rotations as make up about a quarter of a
 turn, where successive draws are nearly independent: two where the map is good, more where
 small data leave the hyperparameters far from normal.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
-from hitlbayes.inference.laplace import Anchor, State, density_and_state, log_density
+from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
+from hitlbayes.inference.laplace import Anchor, Coordinates, Point, density_and_point, join, split
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
+from hitlbayes.inference.sums import total
 
-QUARTER_TURN = 1.5
+T = TypeVar("T")
+
+QUARTER_TURN = 1.96  # radians: the jitter leaves four fifths of it
 MOST_ROTATIONS = 12
 TARGET_ACCEPTANCE = 0.85
 LARGEST_ANGLE = 1.1
@@ -35,126 +39,140 @@ class Target(NamedTuple):
     beliefs: Beliefs
 
 
-class Walkers(NamedTuple):
-    """Chains between draws; arrays lead with the chain (C, ...), the angle is shared.
+class Kept(NamedTuple):
+    """What is kept of a draw: psi (k,), outer (m,), unit (N, q), and its effects."""
 
-    z : (C, n) positions; state : the model's states there; slope : (C, n) gradient of -R; value : (C,) -R
+    psi: jax.Array
+    outer: jax.Array
+    unit: jax.Array
+    drawn: Drawn
+
+
+class Walker(NamedTuple):
+    """One chain between draws.
+
+    z : (n,) position; value : () -R there; slope : (n,) its gradient; kept : what is kept of the draw
     log_angle : () of the rotation, in radians; averages : (3,) state of dual averaging; key : random key
     """
 
     z: jax.Array
-    state: State
     value: jax.Array
     slope: jax.Array
+    kept: Kept
     log_angle: jax.Array
     averages: jax.Array
     key: jax.Array
 
 
 class Step(NamedTuple):
-    """What a draw tells of itself: acceptance probability (C,), whether it diverged (C,)."""
+    """What a draw tells of itself: acceptance probability (), whether it diverged ()."""
 
     acceptance: jax.Array
     diverged: jax.Array
 
 
-def residual(z: jax.Array, target: Target, *, layout: Layout) -> jax.Array:
-    """-R(z): the log density over that of a standard normal."""
-    return log_density(z, *target, layout=layout) + 0.5 * jnp.sum(z**2)
+def residual(z: Coordinates, target: Target, *, layout: Layout) -> tuple[jax.Array, Point]:
+    """-R(z), the log density over that of a standard normal, and the point there."""
+    value, point = density_and_point(z, *target, layout=layout)
+    return value + 0.5 * sum(total(a**2) for a in jax.tree.leaves(z)), point
 
 
-def residual_and_state(z: jax.Array, target: Target, *, layout: Layout) -> tuple[jax.Array, State]:
-    """`residual` and the model's state at z."""
-    value, state = density_and_state(z, *target, layout=layout)
-    return value + 0.5 * jnp.sum(z**2), state
-
-
-def residual_slope(z: jax.Array, low: Target, *, layout: Layout) -> jax.Array:
-    """Gradients of -R at z (C, n), computed in the precision of `low` and returned in that of z.
-
-    Any deterministic function of z makes a kick that preserves volume and can be reversed, so a gradient
-    in single precision costs acceptance at most, never exactness.
-    """
-    slope = jax.vmap(lambda one: jax.grad(residual)(one, low, layout=layout))
-    return jax.lax.optimization_barrier(slope(z.astype(low.problem.X.dtype)).astype(z.dtype))
+def residual_and_slope(
+    z: jax.Array, target: Target, *, layout: Layout
+) -> tuple[tuple[jax.Array, Point], jax.Array]:
+    """-R and the point at z (n,), and its gradient (n,)."""
+    both = jax.value_and_grad(lambda one: residual(one, target, layout=layout), has_aux=True)
+    found, slope = both(split(z, layout))
+    return found, join(slope)
 
 
 def single(target: Target) -> Target:
-    """The same target with every floating array in single precision."""
+    """The same target with every array of the data's size in single precision.
+
+    Totals of the whole data set, hyperparameters and what is solved densely stay in double precision.
+    """
+    problem = narrowed(target.problem)._replace(
+        categories=target.problem.categories, above=target.problem.above
+    )
+    names = ("eta", "inside", "at", "curvature", "pseudo", "cross", "Q")
+    large = {name: narrowed(getattr(target.anchor, name)) for name in names}
+    return Target(target.anchor._replace(**large), problem, target.beliefs)
+
+
+def narrowed(tree: T) -> T:
+    """Floating arrays of a tree in single precision."""
 
     def cast(a: jax.Array) -> jax.Array:
         return a.astype(jnp.float32) if jnp.issubdtype(a.dtype, jnp.floating) else a
 
-    return jax.tree.map(cast, target)
+    return jax.tree.map(cast, tree)
 
 
-def _rotate(z: jax.Array, p: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # Kept apart, or the compiler computes the cosine anew for every element.
-    c, s = jax.lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))
-    return jax.lax.optimization_barrier((c * z + s * p, c * p - s * z))
-
-
-def start(
-    key: jax.Array, exact: Target, low: Target, *, layout: Layout, chains: int, angle: float
-) -> Walkers:
-    """Chains started from draws of the standard normal."""
+def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Array) -> Walker:
+    """A chain at a draw of the standard normal, which its first trajectory replaces."""
     key, first = jax.random.split(key)
-    z = jax.random.normal(first, (chains, layout.n_latent))
-    log_angle = jnp.log(angle)
+    narrow, wide = target.problem.X.dtype, target.anchor.psi.dtype
+    z = jax.random.normal(first, (layout.n_latent,), narrow)
+    N, steps = layout.n_units, max(layout.n_cut, 1)
+    drawn = Drawn(jnp.zeros(N, narrow), jnp.zeros((2, steps), narrow), jnp.zeros(N, narrow))
+    unit = jnp.zeros((N, layout.width), narrow)
+    kept = Kept(jnp.zeros_like(target.anchor.psi), jnp.zeros_like(target.anchor.outer), unit, drawn)
     averages = jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])
-    value, state = _values(z, exact, layout=layout)
-    return Walkers(z, state, value, residual_slope(z, low, layout=layout), log_angle, averages, key)
+    return Walker(z, jnp.full((), -jnp.inf, wide), jnp.zeros_like(z), kept, log_angle, averages, key)
 
 
 def draw(
-    walkers: Walkers, exact: Target, low: Target, *, layout: Layout, adapt: jax.Array
-) -> tuple[Walkers, Step]:
-    """Move every chain by one trajectory and, while adapting, the angle by one step of dual averaging."""
-    key, k_momentum, k_angle, k_accept = jax.random.split(walkers.key, 4)
-    momentum = jax.random.normal(k_momentum, walkers.z.shape)
-    angle = jnp.exp(walkers.log_angle) * jax.random.uniform(k_angle, minval=0.5, maxval=1.1)
-    z, p = _rotate(walkers.z, momentum + 0.5 * angle * walkers.slope, angle)
+    walker: Walker, target: Target, focus: Focus, *, layout: Layout, adapt: jax.Array
+) -> tuple[Walker, Step]:
+    """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
+    key, k_momentum, k_angle, k_accept, k_effects = jax.random.split(walker.key, 5)
+    dtype = walker.z.dtype
+    momentum = jax.random.normal(k_momentum, walker.z.shape, dtype)
+    angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.5, maxval=1.1)
+    # Kept apart, or the compiler computes the cosine anew for every element.
+    half, c, s = (
+        a.astype(dtype) for a in jax.lax.optimization_barrier((0.5 * angle, jnp.cos(angle), jnp.sin(angle)))
+    )
 
-    def turn(_: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        z, p = at
-        return _rotate(z, p + angle * residual_slope(z, low, layout=layout), angle)
+    def turn(_: jax.Array, at: tuple) -> tuple:
+        z, p, slope = at[:3]
+        p = p + half * slope
+        z, p = c * z + s * p, c * p - s * z
+        (value, point), slope = residual_and_slope(z, target, layout=layout)
+        return z, p + half * slope, slope, value, point
 
-    z, p = jax.lax.fori_loop(1, rotations(walkers.log_angle), turn, (z, p))
-    slope = residual_slope(z, low, layout=layout)
-    value, state = _values(z, exact, layout=layout)
-    p = p + 0.5 * angle * slope
-    gain = value - walkers.value - 0.5 * jnp.sum(z**2 + p**2 - walkers.z**2 - momentum**2, axis=1)
-    gain = jnp.where(jnp.isfinite(gain) & jnp.all(jnp.isfinite(slope), axis=1), gain, -jnp.inf)
+    begin = Point(*walker.kept[:3], jnp.zeros_like(target.anchor.eta))
+    at = (walker.z, momentum, walker.slope, jnp.zeros_like(walker.value), begin)
+    z, p, slope, value, point = jax.lax.fori_loop(0, rotations(walker.log_angle), turn, at)
+    gain = value - walker.value - 0.5 * total(z**2 + p**2 - walker.z**2 - momentum**2)
+    gain = jnp.where(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))
-    taken = jax.random.uniform(k_accept, gain.shape) < acceptance
-
-    def either(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(taken.reshape(-1, *([1] * (new.ndim - 1))), new, old)
-
-    log_angle, averages = _adapt(walkers.log_angle, walkers.averages, jnp.mean(acceptance))
-    moved = Walkers(
+    taken = jax.random.uniform(k_accept) < acceptance
+    kept = describe(point, k_effects, target, focus, layout=layout)
+    log_angle, averages = _adapt(walker.log_angle, walker.averages, acceptance)
+    moved = Walker(
         *jax.tree.map(
-            either, (z, state, value, slope), (walkers.z, walkers.state, walkers.value, walkers.slope)
+            lambda new, old: jnp.where(taken, new, old),
+            (z, value, slope, kept),
+            (walker.z, walker.value, walker.slope, walker.kept),
         ),
-        jnp.where(adapt, log_angle, walkers.log_angle),
-        jnp.where(adapt, averages, walkers.averages),
+        jnp.where(adapt, log_angle, walker.log_angle),
+        jnp.where(adapt, averages, walker.averages),
         key,
     )
     return moved, Step(acceptance, -gain > DIVERGENCE)
 
 
-def _values(z: jax.Array, exact: Target, *, layout: Layout) -> tuple[jax.Array, State]:
-    return jax.vmap(lambda one: residual_and_state(one, exact, layout=layout))(z)
+def describe(point: Point, key: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:
+    """What is kept of a point, its effects computed."""
+    psi, outer, unit, eta = point
+    own = own_effects(unit, outer, psi, key, beliefs=target.beliefs, layout=layout)
+    return Kept(psi, outer, unit, Drawn(own, *effects_on_treated(eta, own, outer, focus, layout=layout)))
 
 
 def rotations(log_angle: jax.Array) -> jax.Array:
     """Rotations of a trajectory: about a quarter of a turn in all, at least two."""
     return jnp.clip(jnp.round(QUARTER_TURN * jnp.exp(-log_angle)), 2, MOST_ROTATIONS).astype(jnp.int32)
-
-
-def settle_angle(walkers: Walkers) -> Walkers:
-    """Fix the angle at the average that adaptation has reached."""
-    return walkers._replace(log_angle=walkers.averages[1])
 
 
 def _adapt(log_angle: jax.Array, averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.Array]:

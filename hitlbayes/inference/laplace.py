@@ -28,8 +28,9 @@ import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference import linear
-from hitlbayes.inference.eliminate import at_shock, by_unit, lift, project, reduce_outer, unit_system
-from hitlbayes.inference.outer import solve_outer
+from hitlbayes.inference.eliminate import reduce_outer, unit_factors, unit_system
+from hitlbayes.inference.linear import Vector
+from hitlbayes.inference.outer import OuterSystem, make_system, solve_outer
 from hitlbayes.inference.problem import (
     Beliefs,
     Hyper,
@@ -42,6 +43,19 @@ from hitlbayes.inference.problem import (
     split_outer,
     unpack_hyper,
 )
+from hitlbayes.inference.rows import anchored
+from hitlbayes.inference.shocks import (
+    Grid,
+    Small,
+    collect,
+    delta_at,
+    finish,
+    gather,
+    level_at,
+    spread,
+    standard_shock,
+)
+from hitlbayes.inference.sums import total
 from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
 
 
@@ -54,56 +68,70 @@ class State(NamedTuple):
     shock: jax.Array
 
 
+class Coordinates(NamedTuple):
+    """Coordinates by role: psi (k,), outer (m,), unit a (N,) for each column of the blocks, shock (T, N)."""
+
+    psi: jax.Array
+    outer: jax.Array
+    unit: Vector
+    shock: jax.Array
+
+
+def split(z: jax.Array, layout: Layout) -> Coordinates:
+    """Coordinates (n,) by role; a model without shocks has (0, N) of them."""
+    k, m, N = layout.n_hyper, layout.n_outer, layout.n_units
+    unit = z[k + m : k + m + N * layout.width].reshape(layout.width, N)
+    return Coordinates(z[:k], z[k : k + m], tuple(unit), z[k + m + unit.size :].reshape(-1, N))
+
+
+def join(z: Coordinates) -> jax.Array:
+    """The coordinates (n,) of `split`."""
+    return jnp.concatenate([z.psi, z.outer, *z.unit, z.shock.reshape(-1)])
+
+
 class Anchor(NamedTuple):
     """Where the map was made: the quadratic model at a state.
 
     psi, root : (k,), (k, k) centre and factor of the hyperparameters
     outer, cut : (m,), (K-1,) outer parameters and cutpoints there
-    outside : (R,) the linear predictor's part from the outer parameters there
+    eta, inside : (R,), (T, N) the linear predictor there, and its part from units and shocks
+    at : (J, R) the rows' likelihood there (`hitlbayes.inference.rows.anchored`)
     curvature, pseudo : (R,) of each row; pseudo is its slope as if unit and shock were zero
     cross : (K-1, R) cross-curvature with the cutpoints
     Q : (T, N) curvature by shock
     M, g : (m, m), (m,) of the outer parameters, units and shocks eliminated
+    system : M made ready for any scales
     """
 
     psi: jax.Array
     root: jax.Array
     outer: jax.Array
     cut: jax.Array
-    outside: jax.Array
+    eta: jax.Array
+    inside: jax.Array
+    at: jax.Array
     curvature: jax.Array
     pseudo: jax.Array
     cross: jax.Array
     Q: jax.Array
     M: jax.Array
     g: jax.Array
+    system: OuterSystem
 
 
 def outer_predictor(outer: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
-    """Part of the linear predictor that outer parameters make (R,)."""
-    coef, levels, _ = split_outer(outer, layout)
-    eta = problem.offset + sum(problem.X[p] * coef[p] for p in range(layout.n_coef))
+    """Part of the linear predictor that outer parameters make (R,), in the precision of the data."""
+    coef, levels, _ = split_outer(outer.astype(problem.X.dtype), layout)
+    eta = (coef @ problem.X.reshape(layout.n_coef, -1)).reshape(problem.offset.shape)
     for effect, index, aligned in zip(levels, problem.groups, layout.aligned, strict=True):
         eta = eta + (effect[:, None] if aligned else effect[index])
     return eta
 
 
-def inner_predictor(unit: jax.Array, shock: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
-    """Part of the linear predictor that units and shocks make (R,)."""
-    return spread(at_shock(unit, problem, layout) + shock, problem)
-
-
-def spread(by_shock: jax.Array, problem: Problem) -> jax.Array:
-    """Values by shock (T, N) to rows (R,); an empty `problem.shock` says that rows are the shocks."""
-    return by_shock.reshape(-1)[problem.shock] if problem.shock.shape[0] else by_shock
-
-
-def gather(by_row: jax.Array, problem: Problem, layout: Layout) -> jax.Array:
-    """Sum over the rows of each shock: (..., R) to (..., T, N)."""
-    if not problem.shock.shape[0]:
-        return by_row
-    summed = jax.ops.segment_sum(by_row.T, problem.shock, layout.n_shocks, indices_are_sorted=True)
-    return summed.T.reshape(*by_row.shape[:-1], layout.slots, layout.n_units)
+def predictor(state: State, problem: Problem, layout: Layout) -> jax.Array:
+    """Linear predictor of every row (R,) at a state."""
+    inner = level_at(tuple(state.unit.T), problem.basis) + state.shock
+    return problem.offset + outer_predictor(state.outer, problem, layout) + spread(inner, problem.shock)
 
 
 def outer_design(problem: Problem, layout: Layout) -> jax.Array:
@@ -121,14 +149,15 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     hyper = unpack_hyper(state.psi, layout, beliefs)
     free_cut = split_outer(state.outer, layout)[2]
     cut = cutpoints(free_cut)
-    outside = outer_predictor(state.outer, problem, layout)
-    inside = inner_predictor(state.unit, state.shock, problem, layout)
-    slope, curvature, cross = row_terms(layout.family, outside + inside, problem.stats, cut, hyper.over)
+    inner = level_at(tuple(state.unit.T), problem.basis) + state.shock
+    inside = spread(inner, problem.shock)
+    eta = predictor(state, problem, layout)
+    slope, curvature, cross = row_terms(layout.family, eta, problem.stats, cut, hyper.over)
     pseudo = slope + curvature * inside
     bend = jax.jacobian(cutpoints)(free_cut)
     X = outer_design(problem, layout)
     kappa = jnp.concatenate([curvature * X, -jnp.tensordot(bend.T, cross, 1)])
-    to_cut = jax.grad(row_loglik, argnums=3)(layout.family, outside + inside, problem.stats, cut, hyper.over)
+    to_cut = jax.grad(row_loglik, argnums=3)(layout.family, eta, problem.stats, cut, hyper.over)
     curved, pull = _cutpoint_system(
         free_cut, cut, to_cut, hyper, problem=problem, beliefs=beliefs, layout=layout
     )
@@ -137,11 +166,12 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     side = X @ kappa.reshape(len(kappa), pseudo.size).T
     M = jnp.concatenate([side, jnp.concatenate([side[:, len(X) :].T, corner], axis=1)], axis=0)
     g = jnp.concatenate([X @ pseudo.reshape(-1), pull - bend.T @ (crossing @ inside.reshape(-1))])
-    Q = gather(curvature, problem, layout)
+    shape = (layout.slots, layout.n_units)
+    Q = gather(curvature, problem.shock, shape)
     units = unit_system(hyper, Q, problem, layout)
     less_M, less_g, _ = reduce_outer(
-        gather(kappa, problem, layout),
-        gather(pseudo, problem, layout),
+        gather(kappa, problem.shock, shape),
+        gather(pseudo, problem.shock, shape),
         hyper,
         units,
         problem=problem,
@@ -149,7 +179,20 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     )
     root = jnp.eye(layout.n_hyper, dtype=state.psi.dtype)
     return Anchor(
-        state.psi, root, state.outer, cut, outside, curvature, pseudo, cross, Q, M - less_M, g - less_g
+        state.psi,
+        root,
+        state.outer,
+        cut,
+        eta,
+        inner,
+        anchored(layout.family, eta, cut),
+        curvature,
+        pseudo,
+        cross,
+        Q,
+        M - less_M,
+        g - less_g,
+        make_system(M - less_M, layout=layout),
     )
 
 
@@ -175,37 +218,53 @@ def _cutpoint_system(
     return (vectors * jnp.maximum(values, 0.0)) @ vectors.T, jax.grad(terms)(free)
 
 
-def place(
-    z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
-) -> tuple[State, jax.Array]:
-    """The state at coordinates z, and the log prior of all effects plus the log-Jacobian of the map there."""
-    k, m, n = layout.n_hyper, layout.n_outer, layout.n_units * layout.width
-    z_psi, z_outer, z_unit, z_shock = z[:k], z[k : k + m], z[k + m : k + m + n], z[k + m + n :]
-    psi = anchor.psi + anchor.root @ z_psi
+class _Parts(NamedTuple):
+    """What a point is made of before its shocks: see `place` and `hitlbayes.inference.shocks.finish`."""
+
+    psi: jax.Array
+    outer: jax.Array
+    small: Small
+    shift: jax.Array
+    ell: jax.Array
+    z_shock: jax.Array
+    grid: Grid
+    log_prior: jax.Array
+
+
+def place(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> State:
+    """The state at coordinates z (n,)."""
+    parts = _parts(split(z, layout), anchor, problem, beliefs, layout=layout)
+    unit, shock = parts.small.unit, jnp.zeros(parts.grid.Q.shape, parts.ell.dtype)
+    if layout.has_shock:
+        tau, Q = parts.small.tau.astype(shock.dtype), parts.grid.Q
+        shock = tau * standard_shock(tau, parts.ell - Q * level_at(unit, problem.basis), parts.z_shock, Q)
+    return State(parts.psi, parts.outer, jnp.stack(unit, axis=1), shock)
+
+
+def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> _Parts:
+    shape, narrow, wide = (layout.slots, layout.n_units), problem.X.dtype, anchor.psi.dtype
+    psi = anchor.psi + anchor.root @ z.psi.astype(wide)
     hyper = unpack_hyper(psi, layout, beliefs)
-    outer, log_outer = _place_outer(z_outer, anchor, hyper, beliefs=beliefs, layout=layout)
-    cut_moves = cutpoints(split_outer(outer, layout)[2]) - anchor.cut
-    moved = outer_predictor(outer, problem, layout) - anchor.outside
-    ell = gather(
-        anchor.pseudo
-        - anchor.curvature * moved
-        + sum(anchor.cross[j] * cut_moves[j] for j in range(layout.n_cut)),
-        problem,
-        layout,
-    )
-    units = unit_system(hyper, anchor.Q, problem, layout)
-    lin = project(units.factor, by_unit(problem.basis * (units.keep * ell)).T)
-    standard = linear.solve_upper(
-        units.low, linear.solve_lower(units.low, lin) + z_unit.reshape(layout.n_units, layout.width)
-    )
-    unit = lift(units.factor, standard)
-    log_unit = -0.5 * jnp.sum(standard**2) - linear.log_determinant(units.low)
-    if not layout.has_shock:
-        return State(psi, outer, unit, jnp.zeros(units.keep.shape, z.dtype)), log_outer + log_unit
-    rest = ell - anchor.Q * at_shock(unit, problem, layout)
-    shock = hyper.shock * units.keep * rest + jnp.sqrt(units.keep) * z_shock.reshape(units.keep.shape)
-    log_shock = -0.5 * jnp.sum(shock**2) + 0.5 * jnp.sum(jnp.log(units.keep))
-    return State(psi, outer, unit, hyper.shock * shock), log_outer + log_unit + log_shock
+    outer, log_outer = _place_outer(z.outer.astype(wide), anchor, hyper, beliefs=beliefs, layout=layout)
+    free = split_outer(outer, layout)[2]
+    cut_move = cutpoints(free) - anchor.cut
+    shift = outer_predictor(outer - anchor.outer, problem, layout)
+    crossing = cut_move.astype(narrow)
+    ell = anchor.pseudo - anchor.curvature * shift
+    ell = ell + sum(anchor.cross[j] * crossing[j] for j in range(layout.n_cut))
+    ell = gather(ell, problem.shock, shape)
+    tau = hyper.shock.astype(narrow)
+    curvature, slope = collect(tau, ell, anchor.Q, problem.basis)
+    factor, low = unit_factors(hyper, curvature, problem.unit_class, layout=layout)
+    lin = linear.solve_lower(low, linear.multiply_transposed(factor, slope))
+    standard = linear.solve_upper(low, tuple(a + b.astype(narrow) for a, b in zip(lin, z.unit, strict=True)))
+    log_unit = sum(total(-0.5 * e**2) for e in standard) - linear.log_determinant(low)
+    log_prior = hyper_logprior(psi, layout, beliefs) + log_outer + log_unit
+    if layout.n_cut:
+        log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration)
+    grid = Grid(anchor.Q, problem.basis, anchor.inside, problem.stats, anchor.at, problem.shock)
+    small = Small(tau, hyper.over, cut_move, linear.multiply(factor, standard))
+    return _Parts(psi, outer, small, shift, ell, z.shock.astype(narrow), grid, log_prior)
 
 
 def _place_outer(
@@ -214,35 +273,39 @@ def _place_outer(
     """Outer parameters (m,) at coordinates z, their log prior (cutpoints apart) plus log-Jacobian."""
     loc, scale, proper = outer_prior(hyper, beliefs, layout)
     pull = anchor.M @ (anchor.outer - loc) + anchor.g
-    standard, log_det = solve_outer(scale, z, anchor.M, pull, proper)
-    return loc + scale * standard, -0.5 * jnp.sum(proper * standard**2) - log_det
-
-
-def log_likelihood(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
-    """Log likelihood of the collapsed data at a state, constants left out."""
-    hyper = unpack_hyper(state.psi, layout, beliefs)
-    cut = cutpoints(split_outer(state.outer, layout)[2])
-    eta = outer_predictor(state.outer, problem, layout) + inner_predictor(
-        state.unit, state.shock, problem, layout
-    )
-    rows = row_loglik(layout.family, eta, problem.stats, cut, hyper.over)
-    return rows + dataset_loglik(layout.family, problem.categories, problem.above, cut, hyper.over)
+    standard, value = solve_outer(scale, z, pull, proper, system=anchor.system, layout=layout)
+    return loc + scale * standard, value
 
 
 def log_density(
     z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
 ) -> jax.Array:
-    """Log posterior density of coordinates z (n,), up to a constant."""
-    return density_and_state(z, anchor, problem, beliefs, layout=layout)[0]
+    """Log posterior density of coordinates z (n,), up to a constant of the anchor."""
+    return density_and_point(split(z, layout), anchor, problem, beliefs, layout=layout)[0]
 
 
-def density_and_state(
-    z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
-) -> tuple[jax.Array, State]:
-    """`log_density` and the state at which it was evaluated."""
-    state, log_effects = place(z, anchor, problem, beliefs, layout=layout)
-    value = log_likelihood(state, problem, beliefs, layout=layout) + log_effects
-    value = value + hyper_logprior(state.psi, layout, beliefs)
-    if layout.n_cut:
-        value = value + cutpoint_logprior(split_outer(state.outer, layout)[2], beliefs.concentration)
-    return value, state
+class Point(NamedTuple):
+    """What is told of a point beside its density: psi (k,), outer (m,), unit (N, q), eta (R,)."""
+
+    psi: jax.Array
+    outer: jax.Array
+    unit: jax.Array
+    eta: jax.Array
+
+
+def density_and_point(
+    z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
+) -> tuple[jax.Array, Point]:
+    """`log_density`, and the point at which it was evaluated.
+
+    Arrays of the data's size are computed in the precision of `problem`, hyperparameters and outer
+    parameters in that of the anchor's.
+    """
+    psi, outer, small, shift, ell, z_shock, grid, log_prior = _parts(
+        z, anchor, problem, beliefs, layout=layout
+    )
+    value = log_prior + finish(layout.family, small, shift, ell, z_shock, grid)
+    cut = cutpoints(split_outer(outer, layout)[2])
+    value = value + dataset_loglik(layout.family, problem.categories, problem.above, cut, small.over)
+    eta = anchor.eta + delta_at(small, shift, ell, z_shock, grid)
+    return value, Point(psi, outer, jnp.stack(small.unit, axis=1), eta)

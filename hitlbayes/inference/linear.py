@@ -1,6 +1,8 @@
-"""Small dense algebra on stacks of q x q blocks, unrolled so that the compiler fuses it.
+"""Small dense algebra for every unit at once: q x q matrices whose entries are arrays over units.
 
-LAPACK calls on thousands of 2 x 2 matrices cost far more than their arithmetic.
+A vector is a tuple of q arrays (N,) or (N, m), a matrix a tuple of q rows of arrays (N,). LAPACK calls on
+thousands of 2 x 2 matrices cost far more than their arithmetic, and arrays with an axis of length two are
+slow to loop over; unrolled, all of it fuses.
 """
 
 from __future__ import annotations
@@ -8,36 +10,56 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from hitlbayes.inference.sums import total
 
-def cholesky(a: jax.Array) -> jax.Array:
-    """Lower factors (N, q, q) of a stack of positive definite matrices (N, q, q)."""
-    q = a.shape[-1]
-    low = [[jnp.zeros_like(a[..., 0, 0])] * q for _ in range(q)]
-    for i in range(q):
+Vector = tuple[jax.Array, ...]
+Matrix = tuple[Vector, ...]
+
+
+def cholesky(a: Matrix) -> Matrix:
+    """Rows of the lower factors, up to the diagonal, of positive definite matrices (lower triangle read)."""
+    low: list[list[jax.Array]] = []
+    for i in range(len(a)):
+        low.append([])
         for j in range(i + 1):
-            rest = a[..., i, j] - sum(low[i][k] * low[j][k] for k in range(j))
-            low[i][j] = jnp.sqrt(rest) if i == j else rest / low[j][j]
-    return jnp.stack([jnp.stack(row, axis=-1) for row in low], axis=-2)
+            rest = a[i][j] - sum(low[i][k] * low[j][k] for k in range(j))
+            low[i].append(jnp.sqrt(rest) if i == j else rest / low[j][j])
+    return tuple(map(tuple, low))
 
 
-def solve_lower(low: jax.Array, b: jax.Array) -> jax.Array:
-    """x with L x = b for a stack of lower factors (N, q, q); b is (N, q) or (N, q, m)."""
-    wide = low[..., None] if b.ndim == low.ndim else low
+def solve_lower(low: Matrix, b: Vector) -> Vector:
+    """x with L x = b."""
     x: list[jax.Array] = []
-    for i in range(low.shape[-1]):
-        x.append((b[:, i] - sum(wide[:, i, k] * x[k] for k in range(i))) / wide[:, i, i])
-    return jnp.stack(x, axis=1)
+    for i in range(len(low)):
+        rest = b[i] - sum(_wide(low[i][k], b[i]) * x[k] for k in range(i))
+        x.append(rest / _wide(low[i][i], b[i]))
+    return tuple(x)
 
 
-def solve_upper(low: jax.Array, b: jax.Array) -> jax.Array:
-    """x (N, q) with L' x = b for a stack of lower factors (N, q, q)."""
-    q = low.shape[-1]
+def solve_upper(low: Matrix, b: Vector) -> Vector:
+    """x with L' x = b."""
+    q = len(low)
     x: dict[int, jax.Array] = {}
     for i in reversed(range(q)):
-        x[i] = (b[:, i] - sum(low[:, k, i] * x[k] for k in range(i + 1, q))) / low[:, i, i]
-    return jnp.stack([x[i] for i in range(q)], axis=1)
+        rest = b[i] - sum(_wide(low[k][i], b[i]) * x[k] for k in range(i + 1, q))
+        x[i] = rest / _wide(low[i][i], b[i])
+    return tuple(x[i] for i in range(q))
 
 
-def log_determinant(low: jax.Array) -> jax.Array:
-    """Sum over the stack of log det of the lower factors (N, q, q)."""
-    return jnp.sum(jnp.log(jnp.diagonal(low, axis1=-2, axis2=-1)))
+def multiply(a: Matrix, x: Vector) -> Vector:
+    """A x."""
+    return tuple(sum(_wide(entry, x[0]) * x[j] for j, entry in enumerate(row)) for row in a)  # type: ignore[misc]
+
+
+def multiply_transposed(a: Matrix, x: Vector) -> Vector:
+    """A' x."""
+    return multiply(tuple(zip(*a, strict=True)), x)
+
+
+def log_determinant(low: Matrix) -> jax.Array:
+    """Sum over units of log det of the lower factors, in double precision where there is any."""
+    return total(sum(jnp.log(row[i]) for i, row in enumerate(low)))  # type: ignore[arg-type]
+
+
+def _wide(entry: jax.Array, like: jax.Array) -> jax.Array:
+    return entry[..., None] if like.ndim > entry.ndim else entry

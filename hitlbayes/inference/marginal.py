@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference import linear
-from hitlbayes.inference.eliminate import Units, by_unit, lift, project, unit_system
+from hitlbayes.inference.eliminate import Units, by_unit, unit_system
 from hitlbayes.inference.problem import (
     Array,
     Beliefs,
@@ -115,27 +115,25 @@ def _outer_system(
     """
     w = Q * units.keep
     weighted = data.basis * w
-    cross = [by_unit(weighted[:, None] * data.X).transpose(2, 0, 1)]
-    cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
-    cross = jnp.concatenate(cross, axis=2)
-    half = linear.solve_lower(units.low, project(units.factor, cross)).reshape(
-        layout.n_units * layout.width, -1
-    )
-    lin = by_unit(data.basis * (units.keep * ell)).T
-    own = linear.solve_lower(units.low, project(units.factor, lin)).reshape(-1)
+    parts = [by_unit(weighted[:, None] * data.X).swapaxes(1, 2)]
+    parts += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
+    cross = tuple(jnp.concatenate(parts, axis=2))
+    half = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross)))
+    lin = tuple(by_unit(data.basis * (units.keep * ell)))
+    own = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin)))
     M = _direct(w, data, layout) - half.T @ half
     g = _onto_outer(units.keep * ell, data, layout) - half.T @ own
     return M, g, jnp.sum(hyper.shock**2 * units.keep * ell**2) + jnp.sum(own**2)
 
 
 def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
-    """Sum of values (q, T, N) over each unit and level of group k: (N, q, levels)."""
+    """Sum of values (q, T, N) over each unit and level of group k: (q, N, levels)."""
     size, q = layout.n_levels[k], layout.width
     if layout.aligned[k]:
-        return values.transpose(2, 0, 1)
+        return values.swapaxes(1, 2)
     place = (jnp.arange(layout.n_units) * size + data.groups[k]).reshape(-1)
     flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, place].add(values.reshape(q, -1))
-    return flat.reshape(q, layout.n_units, size).swapaxes(0, 1)
+    return flat.reshape(q, layout.n_units, size)
 
 
 def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
@@ -201,10 +199,11 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
         )
         outer, mean = (solved.loc + solved.scale * back[:, j] for j in range(2))
         ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
-        lin = by_unit(data.basis * (solved.units.keep * ell)).T
-        e = linear.solve_lower(solved.units.low, project(solved.units.factor, lin))
-        e = linear.solve_upper(solved.units.low, e + jax.random.normal(k_unit, e.shape, e.dtype))
-        return Effects(outer, mean, lift(solved.units.factor, e))
+        lin = tuple(by_unit(data.basis * (solved.units.keep * ell)))
+        e = linear.solve_lower(solved.units.low, linear.multiply_transposed(solved.units.factor, lin))
+        noise = jax.random.normal(k_unit, (len(e), layout.n_units), ell.dtype)
+        e = linear.solve_upper(solved.units.low, tuple(a + b for a, b in zip(e, noise, strict=True)))
+        return Effects(outer, mean, jnp.stack(linear.multiply(solved.units.factor, e), axis=1))
 
     return jax.lax.map(one, (psi, jax.random.split(key, psi.shape[0])))
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor, settle_at
-from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
-from hitlbayes.inference.laplace import Anchor, State, inner_predictor, outer_predictor
+from hitlbayes.inference.effects import Focus
+from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
-from hitlbayes.inference.runtime import Progress, silent
+from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
 
 BLOCK = 50
 PILOT_BLOCKS = 3
@@ -29,16 +29,13 @@ FIRST_ANGLE = 0.7
 
 
 class Record(NamedTuple):
-    """What is kept of each draw; arrays lead with (draws, chains, ...) within a block.
+    """What is kept of each draw; arrays lead with (chains, draws, ...).
 
-    psi (k,), outer (m,), unit (N, q), drawn : the model's state and effects
+    kept : the model's state and effects
     acceptance, diverged : () of the trajectory
     """
 
-    psi: jax.Array
-    outer: jax.Array
-    unit: jax.Array
-    drawn: Drawn
+    kept: hmc.Kept
     acceptance: jax.Array
     diverged: jax.Array
 
@@ -52,42 +49,23 @@ class Sampled(NamedTuple):
     angle: float
 
 
+@partial(quick_jit, static_argnames="layout")
+def advance(
+    walker: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
+) -> tuple[hmc.Walker, Record]:
+    """BLOCK draws of one chain."""
+
+    def body(walker: hmc.Walker, _: None) -> tuple[hmc.Walker, Record]:
+        walker, step = hmc.draw(walker, target, focus, layout=layout, adapt=adapt)
+        return walker, Record(walker.kept, step.acceptance, step.diverged)
+
+    return jax.lax.scan(body, walker, None, length=BLOCK)
+
+
 @partial(jax.jit, static_argnames="layout")
-def run_block(
-    walkers: hmc.Walkers,
-    exact: hmc.Target,
-    low: hmc.Target,
-    focus: Focus,
-    adapt: jax.Array,
-    *,
-    layout: Layout,
-) -> tuple[hmc.Walkers, Record]:
-    """BLOCK draws of every chain."""
-
-    def body(walkers: hmc.Walkers, _: None) -> tuple[hmc.Walkers, Record]:
-        walkers, step = hmc.draw(walkers, exact, low, layout=layout, adapt=adapt)
-        state = walkers.state
-        keys = jax.random.split(jax.random.fold_in(walkers.key, 1), state.psi.shape[0])
-        drawn = jax.vmap(lambda s, k: describe(s, k, focus, exact, layout=layout))(state, keys)
-        return walkers, Record(state.psi, state.outer, state.unit, drawn, step.acceptance, step.diverged)
-
-    return jax.lax.scan(body, walkers, None, length=BLOCK)
-
-
-def describe(state: State, key: jax.Array, focus: Focus, exact: hmc.Target, *, layout: Layout) -> Drawn:
-    """Effects of one draw."""
-    eta = outer_predictor(state.outer, exact.problem, layout)
-    eta = eta + inner_predictor(state.unit, state.shock, exact.problem, layout)
-    own = own_effects(state.unit, state.outer, state.psi, key, beliefs=exact.beliefs, layout=layout)
-    return Drawn(own, *effects_on_treated(eta, own, state.outer, focus, layout=layout))
-
-
-@partial(jax.jit, static_argnames=("layout", "chains"))
-def start_walkers(
-    key: jax.Array, exact: hmc.Target, low: hmc.Target, *, layout: Layout, chains: int
-) -> hmc.Walkers:
-    """Chains at draws of the standard normal."""
-    return hmc.start(key, exact, low, layout=layout, chains=chains, angle=FIRST_ANGLE)
+def begin(key: jax.Array, target: hmc.Target, log_angle: jax.Array, *, layout: Layout) -> hmc.Walker:
+    """A chain at a draw of the standard normal."""
+    return hmc.start(key, target, layout=layout, log_angle=log_angle)
 
 
 def sample(
@@ -111,44 +89,79 @@ def sample(
     """
     problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
     progress("finding the mode", 0.0)
-    anchor = find_anchor(state, problem, beliefs, layout=layout)
+    anchor, focus = find_anchor(state, problem, beliefs, layout=layout), hmc.narrowed(focus)
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
-    target = hmc.Target(anchor, problem, beliefs)
-    _, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
+    target = hmc.single(hmc.Target(anchor, problem, beliefs))
+    _, psi = warm_up(
+        first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS, log_angle=np.log(FIRST_ANGLE)
+    )
     moved, bent = rebend(psi, np.full(len(psi), 1.0 / len(psi)), beliefs, layout=layout)
     longer = stretch(psi, beliefs, bent, layout=layout)
     anchor = recentre(anchor, moved, problem, bent, stretch=longer, layout=layout)
     progress("adapting", 0.05)
-    target = hmc.Target(anchor, problem, bent)
-    walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
-    walkers = hmc.settle_angle(walkers)
+    target = hmc.single(hmc.Target(anchor, problem, bent))
+    walkers, _ = warm_up(
+        second,
+        target,
+        focus,
+        layout=layout,
+        chains=chains,
+        blocks=SETTLE_BLOCKS,
+        log_angle=np.log(FIRST_ANGLE),
+    )
+    log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
+    walkers = [walker._replace(log_angle=log_angle) for walker in walkers]
     record = run_chains(walkers, target, focus, layout=layout, draws=draws, progress=progress)
-    return Sampled(record, anchor, bent, float(jnp.exp(walkers.log_angle)))
+    return Sampled(record, anchor, bent, float(jnp.exp(log_angle)))
 
 
 def warm_up(
-    key: jax.Array, target: hmc.Target, focus: Focus, *, layout: Layout, chains: int, blocks: int
-) -> tuple[hmc.Walkers, np.ndarray]:
-    """Chains with their angle adapted, and the hyperparameters (draws, k) of all blocks but the first."""
-    low, seen = hmc.single(target), []
-    walkers = start_walkers(key, target, low, layout=layout, chains=chains)
-    for _ in range(blocks):
-        walkers, record = run_block(walkers, target, low, focus, jnp.asarray(True), layout=layout)
-        seen.append(np.asarray(record.psi).reshape(-1, layout.n_hyper))
-    return walkers, np.concatenate(seen[1:])
+    key: jax.Array,
+    target: hmc.Target,
+    focus: Focus,
+    *,
+    layout: Layout,
+    chains: int,
+    blocks: int,
+    log_angle: float,
+) -> tuple[list[hmc.Walker], np.ndarray]:
+    """Chains with their angles adapted, and the hyperparameters (draws, k) of all blocks but the first."""
+
+    def one(key: jax.Array) -> tuple[hmc.Walker, np.ndarray]:
+        walker, seen = begin(key, target, jnp.asarray(log_angle), layout=layout), []
+        for _ in range(blocks):
+            walker, record = advance(walker, target, focus, jnp.asarray(True), layout=layout)
+            seen.append(np.asarray(record.kept.psi))
+        return walker, np.concatenate(seen[1:])
+
+    keys = jax.random.split(key, chains)
+    made = in_threads(lambda i: one(keys[i]), chains)
+    return [walker for walker, _ in made], np.concatenate([psi for _, psi in made])
 
 
 def run_chains(
-    walkers: hmc.Walkers, target: hmc.Target, focus: Focus, *, layout: Layout, draws: int, progress: Progress
+    walkers: list[hmc.Walker],
+    target: hmc.Target,
+    focus: Focus,
+    *,
+    layout: Layout,
+    draws: int,
+    progress: Progress,
 ) -> Record:
     """`draws` draws of every chain: arrays (chains, draws, ...)."""
-    low, records, blocks = hmc.single(target), [], -(-draws // BLOCK)
-    for block in range(blocks):
-        walkers, record = run_block(walkers, target, low, focus, jnp.asarray(False), layout=layout)
-        records.append(jax.tree.map(np.asarray, record))
-        progress("sampling", 0.1 + 0.9 * (block + 1) / blocks)
-    return jax.tree.map(lambda *parts: np.swapaxes(np.concatenate(parts)[:draws], 0, 1), *records)
+    blocks, chains, done = -(-draws // BLOCK), len(walkers), [0] * len(walkers)
+
+    def one(i: int) -> Record:
+        walker, records = walkers[i], []
+        for _ in range(blocks):
+            walker, record = advance(walker, target, focus, jnp.asarray(False), layout=layout)
+            records.append(jax.tree.map(np.asarray, record))
+            done[i] += 1
+            progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[:draws], *records)
+
+    return jax.tree.map(lambda *chains: np.stack(chains), *in_threads(one, chains))
 
 
 def recentre(

@@ -50,7 +50,7 @@ def test_engine_and_pymc_differ_by_a_constant(family: str, formula: str | None, 
         model = replace(model, beliefs=beliefs)
 
         def values(z):
-            return pymc_values(place(z, anchor, data, beliefs, layout=layout)[0], seen, model)
+            return pymc_values(place(z, anchor, data, beliefs, layout=layout), seen, model)
 
         def at(z):
             return log_density(z, anchor, data, beliefs, layout=layout) - log_jacobian(values, z), values(z)

@@ -127,7 +127,7 @@ def test_engine_and_pymc_differ_by_a_constant(family: str, pooled: bool) -> None
         model = replace(model, beliefs=beliefs)
 
         def found(z):
-            return values(place(z, anchor, data, beliefs, layout=layout)[0], seen, model)
+            return values(place(z, anchor, data, beliefs, layout=layout), seen, model)
 
         def at(z):
             return log_density(z, anchor, data, beliefs, layout=layout) - log_jacobian(found, z), found(z)

@@ -1,0 +1,30 @@
+"""Sums in double precision that XLA can vectorise on a processor.
+
+It rewrites a sum of more than a few entries into windows that it evaluates one at a time; sums over a leading
+axis, a few entries at a time, are left alone and run over the last axis at full width.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+LANES = 32  # up to which XLA leaves a sum as it is
+MANY = 8192  # entries whose sum is not unrolled
+
+
+def over_slots(x: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:
+    """Sum over the first axis, a few entries at a time: XLA is slow at longer sums on processors."""
+    parts = [jnp.sum(x[i : i + LANES], axis=0, dtype=dtype) for i in range(0, x.shape[0], LANES)]
+    return sum(parts[1:], parts[0])
+
+
+def total(x: jax.Array) -> jax.Array:
+    """Sum of all entries in double precision, where there is any."""
+    wide = jnp.result_type(float)
+    while x.ndim > 1:
+        x = over_slots(x, wide)
+    if x.size > MANY:
+        return jnp.sum(x, dtype=wide)
+    lanes = next(n for n in range(LANES, 0, -1) if x.size % n == 0)
+    return jnp.sum(over_slots(x.reshape(-1, lanes), wide))
