@@ -53,9 +53,10 @@ def effort_blocks(result: TableResult) -> list[Markup]:
 def timing_blocks(result: TableResult) -> list[Markup]:
     """What the section on timing shows: both figures, the hazards, and their ratios."""
     more, told = result.more, result.more["checks"].iloc[0]
-    told_by = {"prob": PROB, "synthetic": True}
-    density = curves_of_frame(more["A5"], what="density of takeovers", band=str(told["A5"]), **told_by)
-    path = curves_of_frame(more["A6"], what="negative sentiment", band=str(told["A6"]), **told_by)
+    density, path = (
+        curves_of_frame(more[name], prob=PROB, what=what, band=str(told[name]), synthetic=True)
+        for name, what in (("A5", "density of takeovers"), ("A6", "negative sentiment"))
+    )
     hazard = draw_hazard(more["hazard"], history=str(told["history"]), synthetic=True, ok=bool(told["ok"]))
     ratios = result.frame[list(RATIOS)].rename(columns=RATIOS)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,11 @@ STEP = 0.24  # between the marks of one measure, whose rows are 1 apart
 
 def plot_effort(fit: EffortFit, *, kind: str = "effects", **options: Any) -> Figure:
     """A figure of a joint model of effort: "effects", "surface" or "overlap"."""
-    kinds = {"effects": plot_effort_effects, "surface": plot_effort_surface, "overlap": plot_effort_overlap}
+    kinds: dict[str, Callable[..., Figure]] = {
+        "effects": plot_effort_effects,
+        "surface": plot_effort_surface,
+        "overlap": plot_effort_overlap,
+    }
     if kind not in kinds:
         raise SpecError(f"there is no plot {kind!r}; choose one of {', '.join(kinds)}.")
     return kinds[kind](fit, **options)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,20 +25,19 @@ import xarray as xr
 from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import SpecError
-from hitlbayes.fitting.factor import Data, Layout, Scales
+from hitlbayes.fitting.factor import Data, Layout
 from hitlbayes.fitting.factor_effects import Focus
 from hitlbayes.fitting.factor_run import Sampled, sample_factor
 from hitlbayes.fitting.progress import follow
 from hitlbayes.inference.runtime import session
 from hitlbayes.result import on_scale, summarise
+from hitlbayes.studies.effort_model import INTERCEPT_SD, LOG_SCALE, default_scales
 from hitlbayes.studies.escalation_chats import check_sizes, covariates_of, default_formula, with_outcome
 from hitlbayes.studies.frames import units_of
 from hitlbayes.studies.mixed import SEED, Sampling
 
 OUTCOMES = {"log_duration": "gaussian", "retrial": "bernoulli", "rating": "ordinal"}
 NAMES = {"gaussian": "lognormal", "bernoulli": "bernoulli", "ordinal": "ordinal"}
-LOG_SCALE = 0.5  # a direct effect of this size on a log scale is as large as one of 1 on a logit scale
-INTERCEPT_SD = 2.5
 FEWEST = 3  # outcomes that a factor needs
 
 
@@ -230,13 +230,20 @@ def _model(
     )  # fmt: skip
     gaussian = np.array([f == "gaussian" for f in kinds.values()])
     centre = [row[s].mean() if g else 0.0 for row, s, g in zip(y, seen, gaussian, strict=True)]
-    data = Data(
-        y=y, seen=seen.astype(float), offset=np.zeros_like(y), X=X, unit=unit, period=period,
-        common=np.ones(len(X)), own=np.tile(np.where(gaussian, LOG_SCALE, 1.0), (len(X), 1)),
-        tau_of=np.repeat([0, 1], [len(types), len(X) - len(types)]),
-        centre=np.array(centre), spread=np.full(len(names), INTERCEPT_SD), tallies=(),
-        scales=Scales(loading=1.0, sigma=1.0, over=1.0, unit=0.5, period=0.25, tau=0.5),
-    )  # fmt: skip
+    arrays: dict[str, Any] = {
+        "y": y,
+        "seen": seen.astype(float),
+        "offset": np.zeros_like(y),
+        "X": X,
+        "unit": unit,
+        "period": period,
+        "common": np.ones(len(X)),
+        "own": np.tile(np.where(gaussian, LOG_SCALE, 1.0), (len(X), 1)),
+        "tau_of": np.repeat([0, 1], [len(types), len(X) - len(types)]),
+        "centre": np.array(centre),
+        "spread": np.full(len(names), INTERCEPT_SD),
+    }
+    data = Data(**arrays, tallies=(), scales=default_scales())
     return layout, data
 
 
@@ -245,7 +252,8 @@ def _focus(kind: np.ndarray, types: Sequence[str]) -> Focus:
     rows = np.flatnonzero(kind != CONTROL)
     column = np.array([list(types).index(k) for k in kind[rows]])
     weights = np.array([(column == j) / max(np.sum(column == j), 1) for j in range(len(types))])
-    return Focus(rows, column, weights, np.ones(len(rows)))
+    arrays: list[Any] = [rows, column, weights, np.ones(len(rows))]
+    return Focus(*arrays)
 
 
 def _dataset(

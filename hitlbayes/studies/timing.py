@@ -109,7 +109,7 @@ def fit_timing(
     ready = at_risk(frame, rounds, names=names, history=history, edges=tuple(bands))
     centre, scale = _standard(ready.frame["sentiment"])
     cells = collapse(ready, unit=unit, centre=centre, scale=scale)
-    formula = "~ " + " + ".join(n for n in cells if n.startswith("band_") or n in TERMS)
+    formula = "~ " + " + ".join(n for n in map(str, cells) if n.startswith("band_") or n in TERMS)
     fits = {}
     with np.errstate(invalid="ignore"):  # cells without a round of a question have no mean, and no weight
         for k, cause in enumerate(ready.causes):

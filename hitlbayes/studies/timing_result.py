@@ -69,7 +69,7 @@ class TimingFit:
         for cause in self.causes:
             coef = self.fits[cause].posterior["posterior"]["coef"]
             flat = coef.to_numpy().reshape(-1, coef.sizes["term"])
-            eta = flat @ X[list(map(str, coef["term"].values))].to_numpy().T
+            eta = flat @ X[[str(t) for t in coef["term"].to_numpy()]].to_numpy().T
             parts.append(1.0 / (1.0 + np.exp(-eta)))
         return competing(np.stack(parts, axis=-1))
 
