@@ -73,7 +73,7 @@ def test_misspelt_commands_exit_with_2(arguments, word, capsys):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("replicate", "--only", "5"), "no part '5'"),
+        (("replicate", "--only", "9"), "no part '9'"),
         (("replicate", "--scale", "2"), "at most 1"),
         (("simulate", "a.xlsx"), ".parquet or .csv"),
         (("simulate", "a.csv", "--effect", "ratings.none=1"), "did you mean 'rating'"),
