@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.linear import Matrix
+from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.problem import Hyper, Layout, Problem
 from hitlbayes.inference.shocks import pairs
 
@@ -67,10 +67,19 @@ def reduce_outer(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """What elimination takes from the outer system: curvature (m, m), slope (m,), twice the value ()."""
     t, m = hyper.shock**2 * units.keep, kappa.shape[0]
-    cross = tuple(by_unit(a * units.keep * kappa).T for a in problem.basis)
-    half = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross)))
+    cross = tuple(by_unit(a * units.keep * kappa) for a in problem.basis)
     lin = tuple(by_unit(a * units.keep * ell) for a in problem.basis)
-    own = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin)))
+    M, slope, explained = reduce_units(cross, lin, units)
     flat, by_shock = (a.reshape(m, ell.size) for a in (kappa, t * kappa))
-    M = by_shock @ flat.T + half.T @ half
-    return M, by_shock @ ell.reshape(-1) + half.T @ own, jnp.sum(t * ell**2) + jnp.sum(own**2)
+    return M + by_shock @ flat.T, slope + by_shock @ ell.reshape(-1), explained + jnp.sum(t * ell**2)
+
+
+def reduce_units(cross: Vector, lin: Vector, units: Units) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What units take from an outer system whose cross-curvature with their blocks is `cross`, q of (m, N).
+
+    Curvature (m, m), slope (m,) and twice the value (); lin, q of (N,), is the slope of the blocks.
+    """
+    half = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross))
+    own = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
+    M, slope = sum(h @ h.T for h in half), sum(h @ e for h, e in zip(half, own, strict=True))
+    return M, slope, sum(e @ e for e in own)  # type: ignore[return-value]

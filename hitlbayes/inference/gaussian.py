@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import gammaln, logsumexp
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.blocks import BLOCKS
@@ -280,7 +280,9 @@ def _independent(signs: np.ndarray) -> np.ndarray:
 def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
     z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
     f, nu = len(proposal.centre), proposal.degrees
-    return -0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu) - np.linalg.slogdet(proposal.root)[1]
+    constant = gammaln(0.5 * (nu + f)) - gammaln(0.5 * nu) - 0.5 * f * np.log(nu)
+    size = np.linalg.slogdet(proposal.root)[1]
+    return constant - size - 0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu)
 
 
 def match_moments(points: np.ndarray, weights: np.ndarray) -> Proposal:

@@ -1,6 +1,6 @@
 """Small dense algebra for every unit at once: q x q matrices whose entries are arrays over units.
 
-A vector is a tuple of q arrays (N,) or (N, m), a matrix a tuple of q rows of arrays (N,). LAPACK calls on
+A vector is a tuple of q arrays (N,) or (m, N), a matrix a tuple of q rows of arrays (N,). LAPACK calls on
 thousands of 2 x 2 matrices cost far more than their arithmetic, and arrays with an axis of length two are
 slow to loop over; unrolled, all of it fuses.
 """
@@ -31,8 +31,8 @@ def solve_lower(low: Matrix, b: Vector) -> Vector:
     """x with L x = b."""
     x: list[jax.Array] = []
     for i in range(len(low)):
-        rest = b[i] - sum(_wide(low[i][k], b[i]) * x[k] for k in range(i))
-        x.append(rest / _wide(low[i][i], b[i]))
+        rest = b[i] - sum(low[i][k] * x[k] for k in range(i))
+        x.append(rest / low[i][i])
     return tuple(x)
 
 
@@ -41,14 +41,14 @@ def solve_upper(low: Matrix, b: Vector) -> Vector:
     q = len(low)
     x: dict[int, jax.Array] = {}
     for i in reversed(range(q)):
-        rest = b[i] - sum(_wide(low[k][i], b[i]) * x[k] for k in range(i + 1, q))
-        x[i] = rest / _wide(low[i][i], b[i])
+        rest = b[i] - sum(low[k][i] * x[k] for k in range(i + 1, q))
+        x[i] = rest / low[i][i]
     return tuple(x[i] for i in range(q))
 
 
 def multiply(a: Matrix, x: Vector) -> Vector:
     """A x."""
-    return tuple(sum(_wide(entry, x[0]) * x[j] for j, entry in enumerate(row)) for row in a)  # type: ignore[misc]
+    return tuple(sum(entry * x[j] for j, entry in enumerate(row)) for row in a)  # type: ignore[misc]
 
 
 def multiply_transposed(a: Matrix, x: Vector) -> Vector:
@@ -59,7 +59,3 @@ def multiply_transposed(a: Matrix, x: Vector) -> Vector:
 def log_determinant(low: Matrix) -> jax.Array:
     """Sum over units of log det of the lower factors, in double precision where there is any."""
     return total(sum(jnp.log(row[i]) for i, row in enumerate(low)))  # type: ignore[arg-type]
-
-
-def _wide(entry: jax.Array, like: jax.Array) -> jax.Array:
-    return entry[..., None] if like.ndim > entry.ndim else entry

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference import linear
-from hitlbayes.inference.eliminate import Units, by_unit, unit_system
+from hitlbayes.inference.eliminate import Units, by_unit, reduce_units, unit_system
 from hitlbayes.inference.problem import (
     Array,
     Beliefs,
@@ -32,6 +32,8 @@ from hitlbayes.inference.problem import (
     outer_prior,
     unpack_hyper,
 )
+from hitlbayes.inference.runtime import quick_jit
+from hitlbayes.inference.sums import log_products, total
 
 
 class Means(NamedTuple):
@@ -96,7 +98,7 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     quadratic = quadratic - jnp.sum(half**2) - 2.0 * loc @ g + loc @ M @ loc
     value = (
         -data.counts @ hyper.log_sigma
-        + 0.5 * jnp.sum(jnp.log(units.keep))
+        + 0.5 * total(log_products(units.keep))
         - linear.log_determinant(units.low)
         - jnp.sum(jnp.log(jnp.diagonal(low)))
         - 0.5 * quadratic
@@ -115,25 +117,22 @@ def _outer_system(
     """
     w = Q * units.keep
     weighted = data.basis * w
-    parts = [by_unit(weighted[:, None] * data.X).swapaxes(1, 2)]
-    parts += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
-    cross = tuple(jnp.concatenate(parts, axis=2))
-    half = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross)))
+    by_column = [by_unit(weighted[:, None] * data.X)]
+    by_column += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
     lin = tuple(by_unit(data.basis * (units.keep * ell)))
-    own = jnp.concatenate(linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin)))
-    M = _direct(w, data, layout) - half.T @ half
-    g = _onto_outer(units.keep * ell, data, layout) - half.T @ own
-    return M, g, jnp.sum(hyper.shock**2 * units.keep * ell**2) + jnp.sum(own**2)
+    M, slope, explained = reduce_units(tuple(jnp.concatenate(by_column, axis=1)), lin, units)
+    g = _onto_outer(units.keep * ell, data, layout) - slope
+    return _direct(w, data, layout) - M, g, jnp.sum(hyper.shock**2 * units.keep * ell**2) + explained
 
 
 def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
-    """Sum of values (q, T, N) over each unit and level of group k: (q, N, levels)."""
+    """Sum of values (q, T, N) over each level of group k and unit: (q, levels, N)."""
     size, q = layout.n_levels[k], layout.width
     if layout.aligned[k]:
-        return values.swapaxes(1, 2)
-    place = (jnp.arange(layout.n_units) * size + data.groups[k]).reshape(-1)
+        return values
+    place = (data.groups[k] * layout.n_units + jnp.arange(layout.n_units)).reshape(-1)
     flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, place].add(values.reshape(q, -1))
-    return flat.reshape(q, layout.n_units, size)
+    return flat.reshape(q, size, layout.n_units)
 
 
 def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
@@ -170,7 +169,7 @@ def _level_products(w, data: Means, k: int, j: int, size: int, other: int, layou
     return flat.reshape(size, other)
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout")
 def log_posterior(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
     """Log posterior densities (B,) of a batch of hyperparameters (B, k), up to one constant."""
     return jax.lax.map(lambda p: solve(p, data, beliefs, layout=layout).value, psi)
@@ -184,7 +183,7 @@ class Effects(NamedTuple):
     unit: jax.Array
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout")
 def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
     """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
 

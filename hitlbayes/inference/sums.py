@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 LANES = 32  # up to which XLA leaves a sum as it is
 MANY = 8192  # entries whose sum is not unrolled
+FACTORS = 16  # whose product stays far from the smallest number
 
 
 def over_slots(x: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:
@@ -28,3 +29,8 @@ def total(x: jax.Array) -> jax.Array:
         return jnp.sum(x, dtype=wide)
     lanes = next(n for n in range(LANES, 0, -1) if x.size % n == 0)
     return jnp.sum(over_slots(x.reshape(-1, lanes), wide))
+
+
+def log_products(x: jax.Array) -> jax.Array:
+    """Logarithms of factors in (0, 1] summed over the first axis, one logarithm for several factors."""
+    return sum(jnp.log(jnp.prod(x[i : i + FACTORS], axis=0)) for i in range(0, x.shape[0], FACTORS))  # type: ignore[return-value]

@@ -11,9 +11,6 @@ FREE, SIZE = 8, 400_000
 CLOSE = 0.003  # four standard errors: 8 SDs, each from some 300,000 effective draws, have .0013 / sqrt(8)
 
 
-@pytest.mark.xfail(
-    reason="_log_t leaves out the constant of a t, which differs between the two of the mixture"
-)
 def test_weights_of_a_mixture_give_a_normal_target_its_spread():
     def density(points: np.ndarray) -> np.ndarray:
         return -0.5 * np.sum(points**2, axis=1)
