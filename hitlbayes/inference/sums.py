@@ -16,7 +16,7 @@ FACTORS = 16  # whose product stays far from the smallest number
 
 def over_slots(x: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:
     """Sum over the first axis, a few entries at a time: XLA is slow at longer sums on processors."""
-    parts = [jnp.sum(x[i : i + LANES], axis=0, dtype=dtype) for i in range(0, x.shape[0], LANES)]
+    parts = [jnp.sum(x[i : i + LANES], axis=0, dtype=dtype) for i in range(0, max(x.shape[0], 1), LANES)]
     return sum(parts[1:], parts[0])
 
 
