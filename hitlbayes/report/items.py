@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -14,7 +14,7 @@ from hitlbayes.errors import SpecError
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.html import Section, Source
 from hitlbayes.report.plot_balance import plot_love
-from hitlbayes.report.wording import number, outcome_label
+from hitlbayes.report.wording import number, outcome_label, subject
 from hitlbayes.result import Fit
 from hitlbayes.studies.event_result import EventStudy
 from hitlbayes.studies.heterogeneity import Heterogeneity
@@ -37,22 +37,10 @@ def sections_of(items: Sequence[Any]) -> list[Section]:
     found: dict[str, list[Section]] = {DESIGN: [], EFFECTS: [], CHECKS: []}
     for item in items:
         if not isinstance(item, Fit):
-            part, blocks = _shown(item)
-            heading = first_line(item)
-            found[part].append(Section(heading, tuple(blocks), source=source_of(item)))
+            kind = _kind(item)
+            section = Section(kind.heading(item), tuple(kind.blocks(item)), source=source_of(item))
+            found[kind.part].append(section)
     return [section for part in found.values() for section in part]
-
-
-def first_line(item: Any) -> str:
-    """The first line that an item prints of itself, without the label of synthetic data.
-
-    Examples
-    --------
-    >>> first_line("Sample ratios (SYNTHETIC)")
-    'Sample ratios'
-    """
-    line = (item if isinstance(item, str) else repr(item)).splitlines()[0]
-    return line.replace(" (SYNTHETIC data)", "").replace(" (SYNTHETIC)", "")
 
 
 def source_of(item: Any) -> Source:
@@ -66,12 +54,29 @@ def fits_of(items: Sequence[Any]) -> list[Fit]:
     return list({id(fit): fit for fit in found if fit is not None}.values())
 
 
-def _shown(item: Any) -> tuple[str, list[Markup]]:
-    for kind, part, blocks in _KINDS:
-        if isinstance(item, kind):
-            return part, blocks(item)
-    known = ", ".join(kind.__name__ for kind, _, _ in _KINDS)
+class _Kind(NamedTuple):
+    """Where a kind of result stands in a report, under which heading, and what is shown of it."""
+
+    type: type
+    part: str
+    heading: Callable[[Any], str]
+    blocks: Callable[[Any], list[Markup]]
+
+
+def _kind(item: Any) -> _Kind:
+    for kind in _KINDS:
+        if isinstance(item, kind.type):
+            return kind
+    known = ", ".join(kind.type.__name__ for kind in _KINDS)
     raise SpecError(f"a report cannot show a {type(item).__name__}; it takes fits and: {known}.")
+
+
+def _of_fit(words: str) -> Callable[[Any], str]:
+    return lambda item: f"{words}: {subject(item.fit.outcome, scope=item.fit.scope, capital=False)}"
+
+
+def _of_name(words: str) -> Callable[[Any], str]:
+    return lambda item: f"{words}: {item.name.replace('_', ' ')}"
 
 
 def _balance(item: ArmBalance) -> list[Markup]:
@@ -108,7 +113,7 @@ def _drawn(item: RandomizationTest) -> list[Markup]:
             f"Two-way fixed effects {number(item.effect, places=4)} (clustered SE "
             f"{number(item.se, places=4)}). Among {item.permutations:,} {many} assignments of "
             f"{item.units:,} units, p = {item.p_value:.4f}; effects from {number(item.lower, places=4)} to "
-            f"{number(item.upper, places=4)} are not rejected at {item.level:g}."
+            f"{number(item.upper, places=4)} are not rejected at {100 * (1 - item.level):g} %."
         )
     ]
 
@@ -147,14 +152,16 @@ def _spaced(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-_KINDS: tuple[tuple[type, str, Callable[[Any], list[Markup]]], ...] = (
-    (ArmBalance, DESIGN, _balance),
-    (SampleRatios, DESIGN, _ratios),
-    (RandomizationTest, DESIGN, _drawn),
-    (EventStudy, EFFECTS, _event),
-    (Heterogeneity, EFFECTS, _plotted),
-    (ProportionalOdds, CHECKS, _odds),
-    (PosteriorPredictive, CHECKS, _replicated),
-    (LeaveOneOut, CHECKS, _left_out),
-    (PriorPredictive, CHECKS, _prior),
+_KINDS = (
+    _Kind(ArmBalance, DESIGN, lambda item: f"Balance of {item.level}s", _balance),
+    _Kind(SampleRatios, DESIGN, lambda item: "Sample ratios", _ratios),
+    _Kind(RandomizationTest, DESIGN, lambda i: f"Randomisation test: {outcome_label(i.outcome)}", _drawn),
+    _Kind(EventStudy, EFFECTS, _of_fit("Event study"), _event),
+    _Kind(
+        Heterogeneity, EFFECTS, lambda item: f"{_of_fit('Effects')(item)}, by {_spaced(item.by)}", _plotted
+    ),
+    _Kind(ProportionalOdds, CHECKS, _of_fit("Proportional odds"), _odds),
+    _Kind(PosteriorPredictive, CHECKS, _of_name("Posterior predictive check"), _replicated),
+    _Kind(LeaveOneOut, CHECKS, _of_name("Leave one worker out"), _left_out),
+    _Kind(PriorPredictive, CHECKS, _of_name("What the priors imply"), _prior),
 )

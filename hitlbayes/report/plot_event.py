@@ -64,7 +64,14 @@ def plot_event(
     period = str(fit.spec.get("words", {}).get("period", "period"))
     axes.set_xlabel(f"{period}s since the start of treatment")
     axes.set_ylabel(f"effect on {outcome_label(fit.outcome)}\n({fit.units})")
-    axes.legend(handles=_legend(twin), loc="best", handlelength=1.2)
+    axes.legend(
+        handles=_legend(twin),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=4,
+        handlelength=1.2,
+        borderaxespad=0.2,
+    )
     ok = fit.check().ok
     if ax is not None:
         canvas.mark(axes, synthetic=fit.synthetic, ok=ok)

@@ -26,6 +26,7 @@ from hitlbayes.result import Fit
 from hitlbayes.versions import versions
 
 SUFFIXES = (".html", ".md")
+SUBTITLE = "What was estimated, how far the design and the models bear it, and where the numbers come from."
 Published = tuple[float, float]
 
 
@@ -113,7 +114,7 @@ def study_parts(
     failed = [fit for fit in fits if not fit.check().ok]
     parts = {
         "title": title,
-        "subtitle": f"{len(plain)} fits and {len(items) - len(plain)} further results.",
+        "subtitle": SUBTITLE,
         "verdict": _verdict(fits, failed=failed, rows=rows),
         "sources": sources,
         "lead": lead,

@@ -41,7 +41,7 @@ def test_html_holds_every_part_and_nothing_from_outside(tmp_path) -> None:
     page = hb.write_report(results(), tmp_path / "study.html", title="A study").read_text()
     for heading in (
         "A study",
-        "Balance of 24",
+        "Balance of rows",
         "Event study:",
         "Leave one worker out",
         "Posterior predictive",
