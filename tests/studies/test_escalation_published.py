@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -96,24 +95,3 @@ def test_the_joint_model_of_effort_converges_in_time() -> None:
     assert check.r_hat < R_HAT
     assert min(check.ess_bulk, check.ess_tail) > ESS
     assert seconds < 180.0
-
-
-@pytest.mark.slow
-def test_raw_effort_is_fooled_at_full_size_and_the_adjusted_is_not() -> None:
-    """Both twins of the acceptance line, all emotional and technical takeovers of the full twin."""
-    from hitlbayes.twin.effort import EffortLaw, redraw_effort
-
-    chats = hb.simulate().chats
-    taken = chats[chats["escalation"].isin(["technical", "emotional"])]
-    for effect in (0.0, -0.3):
-        drawn = redraw_effort(taken, law=EffortLaw(type={"emotional": effect}))
-        fit = hb.fit_effort(drawn, adjust=["raw", "clock"], synthetic=True, progress=False)
-        found = {a: fit.effects(a).sel(contrast="emotional", outcome="effort") for a in ("raw", "clock")}
-        ends = {a: np.quantile(v, [0.025, 0.975]) for a, v in found.items()}
-        print(
-            f"effect {effect}: raw {ends['raw'].round(3)}, at equal rounds {ends['clock'].round(3)}",
-            flush=True,
-        )
-        assert ends["raw"][1] < 0
-        assert ends["clock"][0] < effect < ends["clock"][1]
-        assert (ends["clock"][1] < 0) == (effect < 0)
