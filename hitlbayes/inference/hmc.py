@@ -5,9 +5,13 @@ exact rotations of (z, momentum), which is the flow of the standard normal part
 (Neal 2011, section 5.5.1; Shahbaba, Lan, Johnson and Neal 2014, doi:10.1007/s11222-012-9373-1).
 With R = 0 every proposal is accepted, whatever the angle and the dimension. The angle is adapted to an
 acceptance rate of .85 by dual averaging and jittered, so that stiff places are crossed in short steps now
-and then. A draw takes as many rotations as make up about a quarter of a
-turn, where successive draws are nearly independent: two where the map is good, more where
-small data leave the hyperparameters far from normal.
+and then. A draw takes as many rotations as make up about a quarter of a turn, where successive draws are
+nearly independent: two where the map is good, more where small data leave the hyperparameters far from
+normal.
+
+Arrays of the data's size are in single precision, sums and what is solved densely in double (`single`). A
+kick by any deterministic function of z preserves volume and can be reversed, so its error costs acceptance
+at most; the density's own error, a change since the anchor, is far below what moves a posterior.
 """
 
 from __future__ import annotations

@@ -7,12 +7,16 @@ cutpoints. The quadratic model is a Gaussian that can be solved from the inside 
 
     shocks   V_d = tau^2 / (1 + tau^2 Q_d),      delta_d = V_d (l_d - Q_d a_d'u) + sqrt(V_d) z_d
     units    K_i = I + L' J_i L = R R',          u_i = L [K_i^-1 L' l_i + R'^-1 z_i]
-    outer    K   = P + S M S = R R',             o = m0 + S [K^-1 S (M (o* - m0) + g) + R'^-1 z_o]
+    outer    Gaussian with precision P / S^2 + M and slope M (o* - m0) + g; its factor costs no factorisation
+             of the size of the largest group (`hitlbayes.inference.outer`)
 
 with Q_d the curvature of shock d, J_i = sum_d a a' Q_d / (1 + tau^2 Q_d), l the pseudo-slopes, which move
 with o and the cutpoints, L(psi) the block's factor, S(psi) the prior scales, P one where a prior is proper,
 and M, g the curvature and slope of the outer parameters once units and shocks are eliminated at the anchor.
 The hyperparameters are psi = psi* + C z_psi, C from the curvature of the log density along them at z = 0.
+
+The rows' likelihood is computed as a change since the anchor (`hitlbayes.inference.rows`), and what is of the
+size of the data has its derivatives written out (`hitlbayes.inference.shocks`).
 
 `log_density` is the log posterior at the image of z plus the log-Jacobian of the map: sampling z is exact
 whatever the anchor; a good anchor only makes it fast. Each log scale of the Jacobian cancels against the
