@@ -65,11 +65,21 @@ def check(
     tz: Annotated[str | None, typer.Option(help="Zone that cuts the days of aware stamps.")] = None,
     start: Annotated[str | None, typer.Option(help="First treated day, where no column says post.")] = None,
     outcome: Annotated[str | None, typer.Option(help="An outcome that must be there.")] = None,
+    treated_level: Annotated[
+        str | None, typer.Option(help="The value that means treated, where the arm is not 0/1.")
+    ] = None,
 ) -> None:
     """Check a chat log against the schema and say what it holds."""
     from hitlbayes.replication.commands import describe_chats
 
-    describe_chats(file, columns=_pairs(column or [], option="--column"), tz=tz, start=start, outcome=outcome)
+    describe_chats(
+        file,
+        columns=_pairs(column or [], option="--column"),
+        tz=tz,
+        start=start,
+        outcome=outcome,
+        treated_level=treated_level,
+    )
 
 
 @app.command()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,22 @@ class Frequentist:
     formula: str
 
 
+def fixest() -> ModuleType:
+    """The module pyfixest, without what its import does to everybody's messages.
+
+    Importing it gives the root logger a handler and the level INFO; remarks of all packages would then be
+    printed between a user's results.
+    """
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    import pyfixest
+
+    getattr(pyfixest, "feols")  # noqa: B009 (its modules are imported when it is first asked for)
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    return pyfixest
+
+
 def two_way_fixed_effects(
     means: pd.DataFrame, *, outcome: str, controls: Sequence[str] = (), weights: str | None = None
 ) -> Frequentist:
@@ -44,15 +62,13 @@ def two_way_fixed_effects(
         Periods finer than a day share the fixed effect of their day.
         Rows with a missing outcome or control do not enter; `n` says how many did.
     """
-    import pyfixest
-
     columns = ["unit", "period", "exposure", outcome, *controls, *([weights] if weights else [])]
     frame = means[columns].dropna().rename(columns={outcome: "outcome"})
     frame = frame.assign(period=calendar_days(frame["period"]))
     formula = " + ".join(["outcome ~ exposure", *controls]) + " | unit + period"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = pyfixest.feols(formula, frame, vcov={"CRV1": "unit"}, weights=weights, fixef_tol=1e-9)
+        fit = fixest().feols(formula, frame, vcov={"CRV1": "unit"}, weights=weights, fixef_tol=1e-9)
     interval = fit.confint().loc["exposure"].to_numpy(float)
     return Frequentist(
         float(fit.coef()["exposure"]),

@@ -10,12 +10,13 @@ import pytest
 import hitlbayes as hb
 
 NAMES = """
-Chats EffortFit EscalationFit EventStudy Fit Heterogeneity Matched Panel
+Chats EffortFit EscalationFit EventStudy Fit Heterogeneity JointEscalation Matched Panel TimingFit
 anchor_escalation anchor_published balance before_start chats_from_logs check_proportional_odds compare
-compare_arms dirichlet effect_by_level fit_did fit_effort fit_escalation fit_event_study fit_heterogeneity
-fit_mixed fixed flag_crossing half_normal harm leave_one_out lkj load match match_by_escalation normal panel
-posterior_predictive prior_predictive randomization_test read_chats reanalyze retrials sample sample_ratio
-show_versions simulate simulate_cells without worker_averages write_report write_table
+compare_arms complete_pairs dirichlet effect_by_level escalation_beside fit_did fit_effort fit_escalation
+fit_escalation_jointly fit_event_study fit_heterogeneity fit_mixed fit_timing fixed flag_crossing
+half_normal harm leave_one_out lkj load match match_by_escalation normal panel posterior_predictive
+prior_predictive randomization_test read_chats reanalyze rematch retrials sample sample_ratio sentiment_path
+show_versions simulate simulate_cells takeover_density without worker_averages write_report write_table
 chatlog errors published report studies twin
 __version__
 """.split()

@@ -123,6 +123,8 @@ def _advice(name: str, *, missing: bool) -> str:
         return "fill or remove these rows in the source; hitlbayes drops no row by itself."
     if name == "rating":
         return "correct these values, or leave them empty where unrated; for another scale pass ratings=."
+    if name == "treated":
+        return "correct these values, or say which one means treated: treated_level='...'."
     if name == "start_time":
         return "write these stamps as YYYY-MM-DD HH:MM:SS."
     return "correct these values in the source, or leave them empty where they are not known."

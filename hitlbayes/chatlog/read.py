@@ -11,7 +11,15 @@ from typing import Any
 import ibis.expr.types as ir
 import pandas as pd
 
-from hitlbayes.chatlog.check import Column, check_arms, check_rows, check_start, check_unique, require
+from hitlbayes.chatlog.check import (
+    SHOWN,
+    Column,
+    check_arms,
+    check_rows,
+    check_start,
+    check_unique,
+    require,
+)
 from hitlbayes.chatlog.frame import Chats
 from hitlbayes.chatlog.schema import DERIVED, REQUIRED, Variable, convert, pandera_schema, store, variables
 from hitlbayes.chatlog.source import Source, open_source, readable
@@ -32,6 +40,7 @@ def read_chats(
     outcome: str | Sequence[str] | None = None,
     synthetic: bool = False,
     ratings: int = 5,
+    treated_level: object = None,
 ) -> Chats:
     """A chat log with one row per chat, checked against the schema and left where it is.
 
@@ -53,6 +62,8 @@ def read_chats(
         Whether the log is simulated; every result derived from it is then labelled so.
     ratings : int
         The highest rating; ratings are whole numbers from 1.
+    treated_level : str or number, optional
+        The value that means treated, where the column of the arm is not 0/1: ``"Copilot"``.
 
     Returns
     -------
@@ -70,10 +81,12 @@ def read_chats(
     --------
     >>> import pandas as pd
     >>> log = pd.DataFrame({
-    ...     "agent": ["a", "a", "b", "b"], "treated": [1, 1, 0, 0], "duration": [300.0, 200.0, 310.0, 290.0],
+    ...     "agent": ["a", "a", "b", "b"], "group": ["ai", "ai", "none", "none"],
+    ...     "duration": [300.0, 200.0, 310.0, 290.0],
     ...     "start_time": pd.to_datetime(["2024-08-14 09:00", "2024-08-15 09:00"] * 2),
     ... })
-    >>> chats = read_chats(log, columns={"worker_id": "agent"}, start="2024-08-15")
+    >>> columns = {"worker_id": "agent", "treated": "group"}
+    >>> chats = read_chats(log, columns=columns, treated_level="ai", start="2024-08-15")
     >>> chats.n
     4
     """
@@ -90,7 +103,7 @@ def read_chats(
             "  to do: pass start=, the first treated day, for instance start='2024-08-15', or map a 0/1 "
             "column to post."
         )
-    under = _columns(opened, known=known, mapped=mapped, tz=tz)
+    under = _columns(opened, known=known, mapped=mapped, tz=tz, treated_level=treated_level)
     required = [*REQUIRED, *(["post"] if "post" in under else [])]
     with readable():
         rows, observed = check_rows(table, columns=under, required=required, numbered=opened.owned)
@@ -108,10 +121,12 @@ def read_chats(
 
 def _mapping(columns: Mapping[str, str] | None, *, ratings: int) -> dict[str, str]:
     known = variables(ratings=ratings)
-    for name in columns or {}:
+    for name, own in (columns or {}).items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
+            if own in known:
+                hint = f" It is the other way round: columns={{{own!r}: {name!r}}}."
             raise SpecError(
                 f"columns= names {name!r}, which is not a canonical column.{hint}\n"
                 f"  expected: canonical name -> your name, with names from {', '.join(known)}."
@@ -125,17 +140,39 @@ def _outcomes(outcome: str | Sequence[str] | None) -> list[str]:
 
 
 def _columns(
-    opened: Source, *, known: Mapping[str, Variable], mapped: Mapping[str, str], tz: str | None
+    opened: Source,
+    *,
+    known: Mapping[str, Variable],
+    mapped: Mapping[str, str],
+    tz: str | None,
+    treated_level: object,
 ) -> dict[str, Column]:
     table, under = opened.table, {}
+    renamed = set(mapped.values())  # a column given another meaning does not keep the one of its own name
     for name, variable in known.items():
         source = mapped.get(name, name)
-        if source not in table.columns:
+        if source not in table.columns or (name not in mapped and source in renamed):
             continue
         raw = table[source]
-        value = local(raw, tz=tz) if variable.kind == "time" else convert(raw, variable, name=name)
+        if name == "treated" and treated_level is not None:
+            value = is_level(table, raw, level=treated_level, name=source)
+        else:
+            value = local(raw, tz=tz) if variable.kind == "time" else convert(raw, variable, name=name)
         under[name] = Column(raw, value, variable, source)
     return whole_numbers(table, under=under) if opened.text else under
+
+
+def is_level(table: ir.Table, raw: ir.Column, *, level: object, name: str) -> ir.Column:
+    """1 where the arm is `level`, 0 where it is another, or SchemaError where no row has it."""
+    text = raw.cast("string")
+    with readable():
+        if not int(table.count(where=text == str(level)).to_pandas()):
+            arms = table.select(arm=text).distinct().order_by("arm").limit(SHOWN).to_pandas()["arm"]
+            raise SchemaError(
+                f"treated_level={level!r}: no row of column {name!r} has it.\n"
+                f"  found: {', '.join(map(repr, arms.dropna()))}\n  to do: name the value that means treated."
+            )
+    return (text == str(level)).cast("int8")
 
 
 def whole_numbers(table: ir.Table, *, under: Mapping[str, Column]) -> dict[str, Column]:

@@ -94,6 +94,7 @@ def describe_chats(
     tz: str | None = None,
     start: str | None = None,
     outcome: str | None = None,
+    treated_level: str | None = None,
     console: Console | None = None,
 ) -> None:
     """Check a chat log against the schema and print what it holds: arms, periods, and each variable's range.
@@ -103,7 +104,9 @@ def describe_chats(
     SchemaError, DesignError
         The log breaks the schema.
     """
-    chats = read_chats(file, columns=columns or None, tz=tz, start=start, outcome=outcome)
+    chats = read_chats(
+        file, columns=columns or None, tz=tz, start=start, outcome=outcome, treated_level=treated_level
+    )
     console = console or Console()
     console.print(f"{file}: {chats.n:,} chats pass the schema", markup=False, highlight=False)
     console.print(_arms(chats), _variables(chats))

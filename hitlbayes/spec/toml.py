@@ -51,7 +51,9 @@ class FitSpec(BaseModel):
         Canonical name to the file's own name.
     tz, start
         Zone in which the days of aware stamps are cut; first treated day.
-    unit, time, treated, treated_level, post, treatment, precision, trials : str, optional
+    treated_level
+        The value that means treated, where the arm is not 0/1.
+    unit, time, treated, post, treatment, precision, trials : str, optional
         Columns of a plain table, as in `hitlbayes.fit_did`.
     formula, groups
         Controls (``"~ x + C(z)"``) and further grouping factors.
@@ -124,7 +126,7 @@ class FitSpec(BaseModel):
     def _one_kind_of_file(self) -> FitSpec:
         given = self.model_fields_set
         if not self.is_frame:
-            stray = [key for key in _FRAME_KEYS if key in given]
+            stray = [key for key in _FRAME_KEYS if key in given and key != "treated_level"]
             if stray:
                 raise ValueError(
                     f"{_listed(stray)} given without unit: a plain table needs unit and time; "
@@ -157,6 +159,7 @@ class FitSpec(BaseModel):
             "start": _text(self.start),
             "outcome": self.outcome,
             "synthetic": self.synthetic,
+            "treated_level": self.treated_level,
         }
 
     def panel_arguments(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from hitlbayes.frequentist import fixest
+
 COLUMNS = ("estimate", "se", "lower", "upper", "n", "clusters", "r2")
 
 
@@ -40,8 +42,6 @@ def ols_by_type(
 def _fit(
     sample: pd.DataFrame, outcome: str, worker: str, treated: str, columns: list[str]
 ) -> tuple[float, ...]:
-    import pyfixest
-
     known = sample[sample[outcome].notna()]
     n, clusters = len(known), known[worker].nunique()
     if known[treated].nunique() < 2 or clusters < 3:
@@ -55,7 +55,7 @@ def _fit(
         return (*[np.nan] * 4, n, clusters, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # collinear covariates are dropped
-        fit = pyfixest.feols(" + ".join(["y ~ treat", *used]), frame, vcov={"CRV1": "cluster"})
+        fit = fixest().feols(" + ".join(["y ~ treat", *used]), frame, vcov={"CRV1": "cluster"})
     low, high = fit.confint().loc["treat"].to_numpy(float)
     return (
         float(fit.coef()["treat"]),

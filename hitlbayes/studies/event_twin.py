@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hitlbayes.frequentist import fixest
 from hitlbayes.result import Fit
 from hitlbayes.spec.columns import calendar_days
 from hitlbayes.studies.labelled import Labels
@@ -41,8 +42,6 @@ def event_twin(
 
 def saturated(frame: pd.DataFrame, labels: Labels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimates (E,), their covariance clustered by unit (E, E), and unit-periods behind each (E,)."""
-    import pyfixest
-
     terms = [f"e{j}" for j in range(len(labels.table))]
     columns = pd.DataFrame(
         (labels.code[:, None] == np.arange(len(terms))).astype(float), columns=terms, index=frame.index
@@ -53,7 +52,7 @@ def saturated(frame: pd.DataFrame, labels: Labels) -> tuple[np.ndarray, np.ndarr
     formula = "outcome ~ " + " + ".join(terms) + " | unit + period"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = pyfixest.feols(formula, data, vcov={"CRV1": "unit"}, weights=weights, fixef_tol=1e-9)
+        fit = fixest().feols(formula, data, vcov={"CRV1": "unit"}, weights=weights, fixef_tol=1e-9)
     names = [str(name) for name in fit.coef().index]
     estimate = fit.coef().reindex(terms).to_numpy(float)
     covariance = pd.DataFrame(np.asarray(fit._vcov), index=names, columns=names)

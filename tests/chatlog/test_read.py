@@ -211,3 +211,29 @@ def test_what_is_printed_says_what_is_there():
 def test_errors_share_one_base():
     with pytest.raises(HitlbayesError):
         read_chats(42)
+
+
+@pytest.mark.parametrize("kind", ["frame", "csv"])
+def test_an_arm_in_words_is_read_by_its_level(kind, tmp_path):
+    log = small().assign(group=lambda frame: np.where(frame["treated"] == 1, "Copilot", "none"))
+    source = log.drop(columns="treated")
+    if kind == "csv":
+        source.to_csv(tmp_path / "log.csv", index=False)
+        source = tmp_path / "log.csv"
+    chats = read_chats(source, columns={"treated": "group"}, treated_level="Copilot")
+    assert chats.table.treated.to_pandas().tolist() == log["treated"].tolist()
+    with pytest.raises(SchemaError, match="'copilot'.*no row(.|\n)*'Copilot', 'none'"):
+        read_chats(source, columns={"treated": "group"}, treated_level="copilot")
+    with pytest.raises(SchemaError, match="treated_level="):
+        read_chats(source, columns={"treated": "group"})
+
+
+def test_a_column_that_was_mapped_keeps_no_second_meaning():
+    """A 0/1 arm called "ai" is not also the mark of chats that the AI handled."""
+    log = small().rename(columns={"treated": "ai"})
+    assert "ai" not in read_chats(log, columns={"treated": "ai"}).table.columns
+
+
+def test_a_mapping_the_wrong_way_round_is_turned():
+    with pytest.raises(SpecError, match="the other way round"):
+        read_chats(small().rename(columns={"worker_id": "agent"}), columns={"agent": "worker_id"})

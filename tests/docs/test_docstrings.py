@@ -12,7 +12,8 @@ import pytest
 import hitlbayes as hb
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-ELSEWHERE = {"anchor_escalation"}  # needs two fits: its example is in docs/howto.md
+# Need a matched log or several fits: used in docs/howto.md, notebooks/02 and the tests of their modules.
+ELSEWHERE = {"anchor_escalation", "complete_pairs", "rematch", "sentiment_path"}
 LONG = ("check_proportional_odds", "fit_effort", "fit_timing")  # more than half a minute of one core
 
 

@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hitlbayes as hb
@@ -29,7 +30,9 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     chats = hb.simulate(workers=WORKERS, seed=5).chats
     chats.to_parquet("chats.parquet", index=False)
-    chats.rename(columns={"worker_id": "agent", "start_time": "opened"}).to_csv("log.csv", index=False)
+    chats["treated"] = np.where(chats["treated"] == 1, "Copilot", "none")
+    names = {"worker_id": "agent", "start_time": "opened", "treated": "group"}
+    chats.rename(columns=names).to_csv("log.csv", index=False)
     return tmp_path
 
 

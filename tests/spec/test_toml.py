@@ -23,7 +23,7 @@ def test_chat_log_keywords_reach_their_functions(tmp_path):
     path = tmp_path / "rating.toml"
     path.write_text(
         'outcome = "rating"\nscope = "eligible"\nstart = 2024-08-15\ntz = "Asia/Shanghai"\nlag = "calendar"\n'
-        'draws = 500\n[columns]\nworker_id = "agent"\n[priors]\nsd_effect = {half_normal = 0.5}\n'
+        'treated_level = "ai"\ndraws = 500\n[columns]\nworker_id = "agent"\n[priors]\nsd_effect = {half_normal = 0.5}\n'
     )
     spec = read_spec(path)
     assert spec.read_arguments() == {
@@ -32,6 +32,7 @@ def test_chat_log_keywords_reach_their_functions(tmp_path):
         "start": "2024-08-15",
         "outcome": "rating",
         "synthetic": False,
+        "treated_level": "ai",
     }
     assert spec.panel_arguments() == {"scope": "eligible", "period": "day", "by": (), "lag": "calendar"}
     assert spec.fit_arguments() == {
