@@ -115,7 +115,7 @@ def from_panel(
         raise SpecError(f"controls is {controls!r}; expected 'none' or 'lagged'.")
     measured = panel.outcomes.get(outcome, cells.family)
     return Source(
-        cells,
+        replace(cells, drops=_chats_left_out(panel, outcome=outcome) | (cells.drops or {})),
         outcome,
         f"{outcome}, {panel.scope} chats",
         units_of(outcome, family=measured, panel=True),
@@ -125,6 +125,13 @@ def from_panel(
         synthetic=panel.synthetic,
         words={"unit": "worker", "period": getattr(panel, "period", "day")},
     )
+
+
+def _chats_left_out(panel: Panel, *, outcome: str) -> dict[str, int]:
+    """Chats that the panel left out and that a fit of this outcome therefore does not see, by reason."""
+    others = {f"{name} missing" for name in panel.outcomes if name != outcome}
+    told = zip(panel.drops["reason"], panel.drops["rows"], strict=True)
+    return {f"chats: {why}": int(n) for why, n in told if why not in others and " left out: " not in why}
 
 
 def _panel_cells(panel: Panel, *, outcome: str, family: str | None, likelihood: str) -> Cells:
