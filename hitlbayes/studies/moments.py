@@ -33,7 +33,35 @@ class Sample(NamedTuple):
         return self.stats[:, 0] / self.n
 
 
-def moments(sample: Sample, keys: pd.DataFrame, structure: Structure, exposure: np.ndarray) -> pd.Series:
+class Neighbours(NamedTuple):
+    """Unit-periods, `code` (R,) and `size` (M,), and which follow one another, `before` and `after` (P,)."""
+
+    code: np.ndarray
+    size: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+class Plan(NamedTuple):
+    """What is the same in every data set of one design: rows of arms, units, periods, neighbours."""
+
+    arms: dict[str, np.ndarray]
+    unit: np.ndarray
+    units: int
+    period: np.ndarray | None
+    neighbours: Neighbours | None
+
+
+def plan_moments(keys: pd.DataFrame, structure: Structure, exposure: np.ndarray) -> Plan:
+    """Everything about the cells that `moments` needs and that outcomes do not change."""
+    unit, period, pairs = structure.unit.codes, None, None
+    if "period" in keys:
+        period = pd.factorize(calendar_days(keys["period"]), sort=True)[0]
+        pairs = neighbours(unit, pd.factorize(keys["period"], sort=True)[0])
+    return Plan(_arms(structure, keys, exposure), unit, len(structure.unit.labels), period, pairs)
+
+
+def moments(sample: Sample, plan: Plan) -> pd.Series:
     """Statistics of a data set, indexed by (group, statistic).
 
     - by arm and phase: the mean; shares of each category of an ordinal outcome
@@ -43,28 +71,23 @@ def moments(sample: Sample, keys: pd.DataFrame, structure: Structure, exposure: 
     - tails of cell means about their unit's; of a Gaussian outcome within cells: the mean and the spread of
       the cells' variances, which a heavy tail of single observations makes large
     """
-    mean, unit = sample.mean(), structure.unit.codes
+    mean, unit, period = sample.mean(), plan.unit, plan.period
     made: dict[tuple[str, str], float] = {}
-    for name, here in _arms(structure, keys, exposure).items():
+    for name, here in plan.arms.items():
         made[name, "mean"] = float(np.average(mean[here], weights=sample.n[here]))
         if sample.family == "ordinal":
             share = sample.stats[here].sum(axis=0) / sample.stats[here].sum()
             made |= {
                 (name, f"share of {label}"): float(s) for label, s in zip(sample.labels, share, strict=True)
             }
-    n_units = len(structure.unit.labels)
-    size = np.bincount(unit, sample.n, n_units)
-    by_unit = np.bincount(unit, sample.n * mean, n_units) / size
+    by_unit = np.bincount(unit, sample.n * mean, plan.units) / np.bincount(unit, sample.n, plan.units)
     made["units", "variance of means"] = float(np.var(by_unit, ddof=1))
     left = mean - by_unit[unit]
-    if "period" in keys:
-        period = pd.factorize(calendar_days(keys["period"]), sort=True)[0]
+    if period is not None and plan.neighbours is not None:
         shared = np.bincount(period, sample.n * left) / np.bincount(period, sample.n)
         left = left - shared[period]
         made["unit-periods", "variance"] = float(np.average(left**2, weights=sample.n))
-        made["unit-periods", "correlation with the previous"] = lag_correlation(
-            left, unit, pd.factorize(keys["period"], sort=True)[0]
-        )
+        made["unit-periods", "correlation with the previous"] = lag_correlation(left, plan.neighbours)
     quantiles = np.quantile(left * np.sqrt(sample.n), TAILS)
     made |= {("tails", f"quantile {q:g}"): float(v) for q, v in zip(TAILS, quantiles, strict=True)}
     if sample.family == "gaussian" and not sample.is_precision and np.any(sample.n > 1):
@@ -75,21 +98,30 @@ def moments(sample: Sample, keys: pd.DataFrame, structure: Structure, exposure: 
     return pd.Series(made).rename_axis(["group", "statistic"])
 
 
-def lag_correlation(value: np.ndarray, unit: np.ndarray, period: np.ndarray) -> float:
-    """Correlation of values with those of the same unit one period before; NaN where there are none.
+def neighbours(unit: np.ndarray, period: np.ndarray) -> Neighbours:
+    """Which unit-periods follow one another, from the units and periods (R,) of rows."""
+    span = int(period.max()) + 2  # a period that is not there parts one unit from the next
+    found, code = np.unique(unit.astype(np.int64) * span + period, return_inverse=True)
+    place = np.searchsorted(found, found + 1)
+    follows = (place < len(found)) & (found[np.minimum(place, len(found) - 1)] == found + 1)
+    before = np.flatnonzero(follows)
+    return Neighbours(code, np.bincount(code), before, place[before])
+
+
+def lag_correlation(value: np.ndarray, pairs: Neighbours) -> float:
+    """Correlation of unit-periods' values with those of one period before; NaN where there are none.
 
     Examples
     --------
-    >>> lag_correlation(np.array([1.0, -1.0, 1.0, -1.0]), np.zeros(4, int), np.arange(4))
+    >>> pairs = neighbours(np.zeros(4, int), np.arange(4))
+    >>> lag_correlation(np.array([1.0, -1.0, 1.0, -1.0]), pairs)
     -1.0
     """
-    frame = pd.DataFrame({"unit": unit, "period": period, "value": value})
-    frame = frame.groupby(["unit", "period"], as_index=False)["value"].mean()
-    before = frame.assign(period=frame["period"] + 1)
-    pairs = frame.merge(before, on=["unit", "period"], suffixes=("", "_before"))
-    if len(pairs) < 3 or not (pairs["value"].std() > 0 and pairs["value_before"].std() > 0):
+    mean = np.bincount(pairs.code, value) / pairs.size
+    before, after = mean[pairs.before], mean[pairs.after]
+    if len(before) < 3 or not (before.std() > 0 and after.std() > 0):
         return float("nan")
-    return float(round(np.corrcoef(pairs["value"], pairs["value_before"])[0, 1], 12))
+    return float(round(np.corrcoef(after, before)[0, 1], 12))
 
 
 def _arms(structure: Structure, keys: pd.DataFrame, exposure: np.ndarray) -> dict[str, np.ndarray]:

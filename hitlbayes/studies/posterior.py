@@ -18,7 +18,7 @@ import pandas as pd
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.population import category_shares
 from hitlbayes.result import Fit
-from hitlbayes.studies.moments import Sample, moments
+from hitlbayes.studies.moments import Sample, moments, plan_moments
 from hitlbayes.studies.rebuild import Rebuilt, Shared, rebuild, shared_draws, unit_data
 
 DRAWS = 200
@@ -130,7 +130,7 @@ def posterior_predictive(
     posterior = fit.posterior["posterior"]
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     picked = np.linspace(0, total - 1, draws).astype(int)
-    rows, exposed = unit_data(made), made.structure.exposure
+    rows, plan = unit_data(made), plan_moments(made.cells.keys, made.structure, made.structure.exposure)
     replicated = []
     for i in picked:
         at = shared_draws(fit, made, np.array([i]))
@@ -141,13 +141,13 @@ def posterior_predictive(
         if "overdispersion" in posterior:
             over = float(posterior["overdispersion"].to_numpy().ravel()[i])
         sample = _draw(made, at, at.outer[0] + by_shock[rows.shock], rng, phase=rows.phase, over=over)
-        replicated.append(moments(sample, made.cells.keys, made.structure, exposed))
+        replicated.append(moments(sample, plan))
     cells = made.cells
     seen = Sample(fit.family, cells.n, cells.stats, cells.labels, cells.is_precision)
     return PosteriorPredictive(
         fit.name,
         units,
-        moments(seen, made.cells.keys, made.structure, exposed),
+        moments(seen, plan),
         pd.DataFrame(replicated).reset_index(drop=True),
         fit.synthetic,
         fit.seed if seed is None else seed,

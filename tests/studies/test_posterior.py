@@ -8,7 +8,7 @@ import pytest
 
 import hitlbayes as hb
 from hitlbayes.errors import SpecError
-from hitlbayes.studies.moments import Sample, lag_correlation, moments
+from hitlbayes.studies.moments import Sample, lag_correlation, moments, neighbours, plan_moments
 from hitlbayes.studies.structure import did_structure
 
 from ..small_fits import mixed
@@ -26,7 +26,7 @@ def test_moments_are_those_computed_by_hand() -> None:
     holder.keys = keys
     structure = did_structure(holder, shock=False, by_phase=False)
     sample = Sample("bernoulli", np.full(4, 10.0), np.array([[1.0], [3.0], [5.0], [9.0]]), ())
-    found = moments(sample, keys, structure, structure.exposure)
+    found = moments(sample, plan_moments(keys, structure, structure.exposure))
     assert found["treated, after", "mean"] == pytest.approx(0.9)
     assert found["units", "variance of means"] == pytest.approx(np.var([0.2, 0.7], ddof=1))
     # Left over after units and periods: -+.05 crosswise.
@@ -37,8 +37,8 @@ def test_correlation_skips_periods_that_are_not_there() -> None:
     value = np.array([1.0, 2.0, 9.0, 1.0, 3.0, 2.5])
     unit, period = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 3, 0, 1, 2])
     pairs = np.array([[1.0, 2.0], [1.0, 3.0], [3.0, 2.5]])
-    assert lag_correlation(value, unit, period) == pytest.approx(np.corrcoef(pairs.T)[0, 1])
-    assert np.isnan(lag_correlation(value[:2], unit[:2], period[:2]))
+    assert lag_correlation(value, neighbours(unit, period)) == pytest.approx(np.corrcoef(pairs.T)[0, 1])
+    assert np.isnan(lag_correlation(value[:2], neighbours(unit[:2], period[:2])))
 
 
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "ordinal"])
