@@ -130,7 +130,9 @@ def check_proportional_odds(
     Notes
     -----
     The relaxed posterior is a Laplace approximation at draws of the ordinal fit's scales. Under equal
-    effects the probability is about uniform, so that `level` is the rate of false alarms. Where workers'
+    effects the probability is about uniform, so that `level` is the rate of false alarms: of 200 simulated
+    experiments with one effect 9 were flagged at .05 (95% interval .024 to .083), of 200 with effects from .2
+    to .65 all (`tests/studies/test_proportional_odds.py`, marked slow). Where workers'
     own effects vary, their deviation from the mean stays common to the cutpoints.
 
     Examples
