@@ -129,8 +129,11 @@ def from_panel(
 
 def _chats_left_out(panel: Panel, *, outcome: str) -> dict[str, int]:
     """Chats that the panel left out and that a fit of this outcome therefore does not see, by reason."""
+    drops = getattr(panel, "drops", None)  # simulated cells leave out nothing, and do not say so
+    if drops is None:
+        return {}
     others = {f"{name} missing" for name in panel.outcomes if name != outcome}
-    told = zip(panel.drops["reason"], panel.drops["rows"], strict=True)
+    told = zip(drops["reason"], drops["rows"], strict=True)
     return {f"chats: {why}": int(n) for why, n in told if why not in others and " left out: " not in why}
 
 
