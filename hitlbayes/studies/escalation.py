@@ -30,6 +30,7 @@ from hitlbayes.studies.escalation_model import (
     type_cells,
     type_model,
 )
+from hitlbayes.studies.escalation_pairs import SD_PAIR, pair_codes, sample_with_pairs, with_pair_prior
 from hitlbayes.studies.escalation_twin import ols_by_type
 from hitlbayes.studies.frames import units_of
 from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
@@ -176,6 +177,7 @@ def fit_escalation(
     family: Literal["gaussian", "bernoulli", "ordinal"] | None = None,
     formula: str | None = None,
     worker: str = "worker_id",
+    pairs: bool | None = None,
     priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
     chains: int = 4,
@@ -198,9 +200,13 @@ def fit_escalation(
         where the chats have them, and the chat's day and hour (equation 2).
     worker : str
         Column of the workers.
+    pairs : bool, optional
+        Whether the members of a pair share an effect; by default they do for Gaussian outcomes, the only ones
+        for which they can: of few pairs are both members rated (`hitlbayes.escalation_beside`). A control
+        that serves several types belongs to the nearest of the chats it serves.
     priors : mapping, optional
         By name: ``treatment``, ``sd_type``, ``sd_worker``, ``sd_shock`` (a worker's own response to a type),
-        ``sigma``, ``cutpoints``, and the covariates' columns.
+        ``sd_pair``, ``sigma``, ``cutpoints``, and the covariates' columns.
     draws, chains, seed, device, progress
         As in `hitlbayes.fit_did`.
 
@@ -238,16 +244,22 @@ def fit_escalation(
         raise SpecError(
             f"family is {family!r} for outcome {outcome!r}; expected gaussian, bernoulli or ordinal."
         )
+    pairs = _pairs(pairs, family=family)
     types = tuple(matched.matches)
     check_sizes(chats, outcome=outcome, types=types)
     formula = formula or default_formula(matched)
     covariates = covariates_of(chats, formula=formula, missing=matched.settings["missing"])
     cells = type_cells(chats, outcome=outcome, family=family, worker=worker, covariates=covariates)
     units = units_of(outcome, family=family, panel=outcome in FAMILIES)
+    given = dict(priors or {})
+    of_pairs = given.pop(SD_PAIR, None) if pairs else None
+    codes = pair_codes(matched, chats[chats[outcome].notna()]) if pairs else None
     fits, data = {}, {}
     for name in ("pooled", "unpooled"):
-        model = type_model(cells, pooled=name == "pooled", priors=priors)
-        spec = {"study": "escalation", "formula": formula, "groups": ["type"]}
+        model = type_model(cells, pooled=name == "pooled", priors=given)
+        if codes is not None:
+            model = with_pair_prior(model, of_pairs)
+        spec = {"study": "escalation", "formula": formula, "groups": ["type"], "pairs": pairs}
         study = Study(
             model,
             name=f"{outcome} by escalation type, {name}",
@@ -256,7 +268,11 @@ def fit_escalation(
             spec={**spec, "block": "level", "assumption": matched.assumption},
             synthetic=matched.synthetic,
         )
-        fit = make_fit(study, sample_model(study, sampling), sampling, seconds=perf_counter() - began)
+        if codes is None:
+            drawn = sample_model(study, sampling)
+        else:
+            drawn = sample_with_pairs(model, codes, draws=draws, chains=chains, seed=seed)
+        fit = make_fit(study, drawn, sampling, seconds=perf_counter() - began)
         fits[name] = fit
         data[name] = on_scale(response_effects(fit, model, types=types), units)
         data[f"{name}_linear"] = linear_effects(fit.posterior["posterior"].to_dataset(), types=types)
@@ -278,6 +294,12 @@ def fit_escalation(
         synthetic=matched.synthetic,
         seconds=perf_counter() - began,
     )
+
+
+def _pairs(asked: bool | None, *, family: str) -> bool:
+    if asked and family != "gaussian":
+        raise SpecError(f"pairs=True needs a Gaussian outcome; this one is {family}. Leave pairs= out.")
+    return family == "gaussian" if asked is None else asked
 
 
 def frequentist_twin(

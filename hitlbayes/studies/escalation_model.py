@@ -2,13 +2,14 @@
 
 For chat c of worker w, of type k (an escalation type of AI-handled chats, or "control"):
 
-    eta_c = x_c' gamma + [AI] (tau + type_k) + theta_w + delta_wk,    type_k ~ Normal(0, sd_type)
+    eta_c = x_c' gamma + [AI] (tau + type_k) + theta_w + delta_wk [+ pair_j],    type_k ~ Normal(0, sd_type)
 
 theta_w is the worker's level and delta_wk what a worker's chats of one type share beyond it (a worker's own
-response to a type). Types are a grouping factor whose levels are the types and "control": a type's effect
-is tau + type_k - type_control. What "control" adds is shared by all types and by the intercept, so the
-effects are exchangeable given tau - type_control and sd_type, which is partial pooling as it is meant. A
-control that serves several types is one row: its likelihood counts once.
+response to a type); pairs j share an effect in Gaussian models (`hitlbayes.studies.escalation_pairs`).
+Types are a grouping factor whose levels are the types and "control": a type's effect is
+tau + type_k - type_control. What "control" adds is shared by all types and by the intercept, so the effects
+are exchangeable given tau - type_control and sd_type, which is partial pooling as it is meant. A control that
+serves several types is one row: its likelihood counts once.
 
 Unpooled, sd_type is held at a value so large that no type says anything about another: the same model and the
 same compiled program, with flat priors.
