@@ -63,8 +63,8 @@ class Beliefs(NamedTuple):
     aux_sd : (k_aux,) half-normal scale of each residual SD (Gaussian)
     concentration : (K,) Dirichlet on the category probabilities at eta = 0 (ordinal)
     fixed : (k,) value at which a hyperparameter is held; NaN where it is free
-    bend : (k_scales,) w in scale = w sinh(x), x the sampler's coordinate: straight well below w, where a
-        scale may be zero, and logarithmic well above, where its posterior is skewed
+    bend : (k_scales,) w of `scale_at`: how the sampler's coordinate bends from straight, where a scale may
+        be zero, to logarithmic (w > 0) or quadratic (w < 0) well above |w|
     slope, sharpness : (k_correlations,) where the data put correlation times scale, and one over its
         variance: they make the coordinates of the correlations (`natural`)
     """
@@ -150,20 +150,45 @@ class Natural(NamedTuple):
 def natural(psi: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> Natural:
     """Hyperparameters at coordinates psi (..., k); `xp` is numpy or jax.numpy.
 
-    A scale is w sinh(x). What the data know of a correlation rho is how large rho times its scale s is: much
-    about rho where s is large, nothing where s is zero. So the coordinate of y = atanh(rho) is standardised
-    by what prior and data together say of y at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v,
-    a the `slope`, v the `sharpness`; the funnel between s and rho is gone, and nothing happens at s = 0.
+    Scales are `scale_at` their coordinates. What the data know of a correlation rho is how large rho times
+    its scale s is: much about rho where s is large, nothing where s is zero. So the coordinate of y =
+    atanh(rho) is standardised by what prior and data together say of y at that s, y | s ~ N(s a v / P, 1 / P)
+    with P = 2 lkj + s^2 v, a the `slope`, v the `sharpness`; the funnel between s and rho is gone, and
+    nothing happens at s = 0.
     """
     n, block = layout.n_scales, BLOCKS[layout.block]
     c = len(block.correlations)
     free = xp.isnan(beliefs.fixed)
-    scale = xp.where(free[:n], beliefs.bend * xp.sinh(psi[..., :n]), beliefs.fixed[:n])
+    scale = xp.where(free[:n], scale_at(psi[..., :n], beliefs.bend, xp=xp), beliefs.fixed[:n])
     rest = xp.where(free[n:], psi[..., n:], beliefs.fixed[n:])
     pull, precision = pull_of(scale, layout, beliefs, xp=xp)
     held = xp.arctanh(xp.where(free[n : n + c], 0.0, rest[..., :c]))
     atanh = xp.where(free[n : n + c], (pull + xp.sqrt(precision) * rest[..., :c]) / precision, held)
     return Natural(scale, atanh, rest[..., c:], precision)
+
+
+def scale_at(x: Array, bend: Array, *, xp: Any = jnp) -> Array:
+    """Signed scale at coordinate x: w sinh(x) for w > 0; |w| u with u sqrt(1 + u^2) = x for w < 0.
+
+    The first suits a scale with a tail away from zero, the second one whose square is nearly normal, as a
+    variance that the data can hardly tell from zero.
+    """
+    narrow = xp.sqrt(2.0 / (1.0 + xp.sqrt(1.0 + 4.0 * x**2)))
+    # Each branch sees only what it is for, so that neither overflows in the other's derivative.
+    return xp.where(bend > 0, bend * xp.sinh(xp.where(bend > 0, x, 0.0)), xp.abs(bend) * x * narrow)
+
+
+def coordinate_of(scale: Array, bend: Array, *, xp: Any = jnp) -> Array:
+    """The coordinate x of `scale_at`."""
+    u = scale / xp.abs(bend)
+    return xp.where(bend > 0, xp.arcsinh(u), u * xp.sqrt(1.0 + u**2))
+
+
+def log_slope(scale: Array, bend: Array, *, xp: Any = jnp) -> Array:
+    """log |d scale / d x| of `scale_at`."""
+    square = (scale / bend) ** 2
+    rise = 0.5 * xp.log1p(square)
+    return xp.log(xp.abs(bend)) + xp.where(bend > 0, rise, rise - xp.log1p(2.0 * square))
 
 
 def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> tuple[Array, Array]:
@@ -191,7 +216,7 @@ def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
     """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
     scale, atanh, log_sigma, precision = natural(psi, layout, beliefs)
-    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + _log_cosh(psi[: layout.n_scales])
+    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + log_slope(scale, beliefs.bend)
     # d tanh(y)/dy = 1 - tanh(y)^2 raises the exponent by one; dy/dx = precision^(-1/2).
     log_rho = -2.0 * beliefs.lkj * _log_cosh(atanh) - 0.5 * jnp.log(precision)
     log_aux = -0.5 * (jnp.exp(log_sigma) / beliefs.aux_sd) ** 2 + log_sigma

@@ -1,9 +1,10 @@
 """Coordinates of scales and correlations, made to suit pilot draws.
 
-A scale is w sinh(x). A posterior that straddles zero is nearly normal in a straight coordinate (w beyond
-its draws), where a logarithmic one would have walls; one far from zero is skewed to the right, and nearly
-normal in a logarithmic one (w below its draws). A correlation is known as well as its scale is large
-(`hitlbayes.inference.problem.natural`); pilot draws tell how large the product is, and how surely.
+A posterior of a scale that straddles zero is nearly normal in a straight coordinate, where a logarithmic one
+would have walls; one with a tail away from zero is nearly normal in a logarithmic coordinate, and one with a
+tail towards zero in a quadratic one (`hitlbayes.inference.problem.scale_at`). A correlation is known as well
+as its scale is large (`hitlbayes.inference.problem.natural`); pilot draws tell how large the product is, and
+how surely.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.problem import Beliefs, Layout, natural, pull_of
+from hitlbayes.inference.problem import Beliefs, Layout, coordinate_of, log_slope, natural, pull_of
 
 SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
+NEAR_ZERO = 2.0  # spreads
+BENDS = 2.0 ** np.arange(2.0, -4.0, -1.0)  # medians
+BY_CHANCE = 0.05  # asymmetry of deciles that a few hundred draws show
 
 
 def rebend(
@@ -23,16 +27,17 @@ def rebend(
 ) -> tuple[np.ndarray, Beliefs]:
     """Draws psi (n, k) of weights (n,) in coordinates made to suit them, and the beliefs that say so.
 
-    The bend runs from four spreads of the signed scale, where its mean is within two spreads of zero, to
-    one spread, where it is more than eight away.
+    A scale whose mean is within two spreads of zero gets a coordinate that is straight over all its draws;
+    another the one in which they are most nearly symmetric.
     """
     n, plain = layout.n_scales, _in_numpy(beliefs)
     c = len(BLOCKS[layout.block].correlations)
     scale, atanh, log_sigma, _ = natural(psi, layout, plain, xp=np)
     centre = weights @ scale
     spread = np.sqrt(weights @ (scale - centre) ** 2)
-    distance = np.abs(centre) / np.maximum(spread, 1e-12)
-    bend = np.maximum(spread * np.clip(5.0 - 0.5 * distance, 1.0, 4.0), SMALLEST)
+    straight = np.maximum(4.0 * spread, SMALLEST)
+    suited = np.array([_most_symmetric(np.abs(scale[:, j]), weights) for j in range(n)])
+    bend = np.where(np.abs(centre) < NEAR_ZERO * spread, straight, suited)
     free = np.isnan(plain.fixed)
     new = plain._replace(bend=np.where(free[:n], bend, plain.bend))
     fitted = [_slope(scale, atanh, weights, j, new, layout) if free[n + j] else (0.0, 0.0) for j in range(c)]
@@ -40,7 +45,8 @@ def rebend(
     new = new._replace(slope=slope, sharpness=sharpness)
     pull, precision = pull_of(scale, layout, new, xp=np)
     moved = np.concatenate(
-        [np.arcsinh(scale / new.bend), np.sqrt(precision) * (atanh - pull / precision), log_sigma], axis=1
+        [coordinate_of(scale, new.bend, xp=np), np.sqrt(precision) * (atanh - pull / precision), log_sigma],
+        axis=1,
     )
     return np.where(free, moved, psi), beliefs._replace(
         bend=jnp.asarray(new.bend), slope=jnp.asarray(slope), sharpness=jnp.asarray(sharpness)
@@ -54,10 +60,24 @@ def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout)
     _, precision = pull_of(old.scale, layout, after, xp=np)
     made = np.ones(layout.n_hyper)
     n = layout.n_scales
-    slope = np.sqrt(before.bend**2 + old.scale**2) / np.sqrt(after.bend**2 + old.scale**2)
+    slope = np.exp(log_slope(old.scale, before.bend, xp=np) - log_slope(old.scale, after.bend, xp=np))
     made[:n] = np.where(np.isnan(before.fixed[:n]), slope, 1.0)
     made[n : n + len(precision)] = np.sqrt(precision / old.precision)
     return made
+
+
+def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:
+    """The bend at whose coordinates draws (n,) of a scale are most nearly symmetric, by their deciles."""
+    order = np.argsort(scale)
+    below = np.cumsum(weights[order]) - 0.5 * weights[order]
+    deciles = np.maximum(np.interp((0.1, 0.5, 0.9), below, scale[order]), SMALLEST)
+
+    def skewness(bend: float) -> float:
+        low, middle, high = coordinate_of(deciles, bend, xp=np)
+        return max(float(abs(high + low - 2.0 * middle) / max(high - low, SMALLEST)), BY_CHANCE)
+
+    # Of those that chance cannot tell apart, the straightest.
+    return min((sign * deciles[1] * bend for bend in BENDS for sign in (1.0, -1.0)), key=skewness)
 
 
 def _slope(
