@@ -62,7 +62,7 @@ def plot_effort_effects(fit: EffortFit | EffortTables, *, truth: dict[str, float
     spread = _spreads(shown.observed)
     contrasts = shown.types[1:]
     outcomes = list(dict.fromkeys(table["outcome"]))
-    figure = canvas.sheet(height=1.7 + 0.42 * len(outcomes))
+    figure = canvas.sheet(height=2.1 + 0.42 * len(outcomes))
     grid = figure.subplots(1, len(contrasts), sharey=True, squeeze=False)[0]
     for axes, contrast in zip(grid, contrasts, strict=True):
         canvas.zero_line(axes)
@@ -88,7 +88,9 @@ def plot_effort_effects(fit: EffortFit | EffortTables, *, truth: dict[str, float
         handles.append(
             Line2D([], [], color=canvas.VERMILLION, marker="|", ms=11, mew=2.2, lw=0, label="simulated truth")
         )
-    figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 3 else 2, fontsize=8)
+    # below the axes, not the figure: the caption is there
+    below = {"loc": "upper left", "bbox_to_anchor": (0.0, -1.0 / (len(outcomes) + 1.0))}
+    grid[0].legend(handles=handles, ncols=1, fontsize=8, **below)
     return canvas.finish(
         figure,
         caption=effects_caption(shown),
