@@ -104,17 +104,21 @@ def _subtitle(tables: Mapping[str, TableResult], *, context: Context) -> str:
 def _verdict(tables: Mapping[str, TableResult]) -> Verdict:
     effects = _effects(tables)
     failed = tuple(name for result in tables.values() for name in result.failed)
-    if effects is None:
+    fits = sum(result.fits for result in tables.values())
+    if failed:
+        worst = [] if effects is None else effects[~effects["ok"]].itertuples()
+        return Verdict(
+            ok=False,
+            headline=f"{len(failed)} of {fits} fits FAILED their checks: do not rely on their numbers.",
+            details=(*failed, *(f"{row.label}: {row.problems}" for row in worst)),
+        )
+    if not fits:
         return Verdict(
             ok=True, headline="No fit was sampled here: the draws shown are exact and independent."
         )
-    if not failed:
-        return rows_verdict(effects)
-    return Verdict(
-        ok=False,
-        headline=f"{len(failed)} fits FAILED their checks: do not rely on their numbers.",
-        details=(*failed, *(f"{row.label}: {row.problems}" for row in effects[~effects["ok"]].itertuples())),
-    )
+    if effects is None:
+        return Verdict(ok=True, headline=f"All {fits} fits passed every check.")
+    return rows_verdict(effects)
 
 
 def _lead(tables: Mapping[str, TableResult], *, published: PublishedResults | None) -> list[Markup]:

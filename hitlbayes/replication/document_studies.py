@@ -24,6 +24,7 @@ PRETREND = {
     "slope": "slope a day",
     "units": "units",
 }
+CLOCKS = {"per period": "a day", "per doubling": "a doubling of the days"}
 ELPD = {
     "model": "model",
     "elpd": "elpd",
@@ -47,11 +48,12 @@ def _event(result: TableResult, context: Context) -> list[Markup]:
         "Differences before the start, all days together: the probability that one exceeds half the "
         "published effect, and what they are all below with probability .95. More days, less data: larger."
     )
-    blocks.append(table(_named(before, PRETREND), caption=caption))
+    named = before.assign(outcome=before["outcome"].map(outcome_label))
+    blocks.append(table(_named(named, PRETREND), caption=caption))
     shown = pd.DataFrame(
         {
             "outcome": learning["outcome"].map(outcome_label),
-            "change of the effect": learning["change"],
+            "change of the effect": learning["change"].map(CLOCKS),
             "mean": learning["mean"],
             "95% ETI": _brackets(learning),
             "Pr(> 0)": learning["prob_positive"],

@@ -41,9 +41,8 @@ def checked_fit(make: Callable[..., F], arguments: Mapping[str, Any]) -> F:
 def save_slim(fit: Fit, folder: Path) -> Path:
     """Write a fit of several effects without the draws of its units."""
     draws = fit.posterior["posterior"].to_dataset()
-    own = [name for name, values in draws.items() if fit.unit_name in values.dims]
     tree = {name: group.to_dataset() for name, group in fit.posterior.children.items()}
-    slim = replace(fit, posterior=xr.DataTree.from_dict(tree | {"posterior": draws.drop_vars(own)}))
+    slim = replace(fit, posterior=xr.DataTree.from_dict(tree | {"posterior": draws.drop_dims(fit.unit_name)}))
     return slim.save(folder / FILE)
 
 

@@ -64,13 +64,14 @@ def plot_event(
     period = str(fit.spec.get("words", {}).get("period", "period"))
     axes.set_xlabel(f"{period}s since the start of treatment")
     axes.set_ylabel(f"effect on {outcome_label(fit.outcome)}\n({fit.units})")
-    axes.legend(
-        handles=_legend(twin),
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=4,
-        handlelength=1.2,
-        borderaxespad=0.2,
+    axes.legend(handles=_legend(twin), loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    axes.annotate(
+        " start of treatment",
+        (-0.5, 1),
+        xycoords=("data", "axes fraction"),
+        va="top",
+        fontsize=7.5,
+        color=canvas.VERMILLION,
     )
     ok = fit.check().ok
     if ax is not None:
@@ -110,8 +111,8 @@ def event_caption(
         return text
     told = study.pretrend(size)
     return (
-        f"{text} P(some difference before the start exceeds {size:g}, grey) = {told.probability:.2f}; all "
-        f"are below {told.bound:.2g} with probability .95."
+        f"{text} P(some difference before the start exceeds {size:.3g}, grey) = {told.probability:.2f}; all "
+        f"are below {number(told.bound, places=places)} with probability .95."
     )
 
 
@@ -132,5 +133,4 @@ def _legend(twin: bool) -> list[Line2D]:
             Line2D([], [], marker="s", color=canvas.INK, mfc="white", ms=4, lw=1, label=MARKS["twin"].label)
         )
     made.append(Line2D([], [], marker="o", color=canvas.INK, mfc="white", ms=5.5, lw=0, label="reference"))
-    made.append(Line2D([], [], color=canvas.VERMILLION, lw=1, ls=(0, (5, 2)), label="start of treatment"))
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ NOTE = (
     "unit-period means (as printed: log points, proportions, points); "
     "the posterior effect is weighted by {weights}."
 )
+SENTENCE = 45  # characters of a cell beyond which its column is one of sentences
 LABEL = 44  # characters of a row's name before it wraps
 CSS = (
     "td.gt_row {white-space: pre; vertical-align: top; font-size: 12px; color: #555;"
@@ -151,13 +153,32 @@ def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> s
     >>> "−0.250" in plain_table(pd.DataFrame({"term": ["beta"], "mean": [-0.25]}))
     True
     """
-    html = texts(frame, places=places).to_html(
-        index=False, border=0, classes="plain", escape=True, na_rep="–"
-    )
-    if not caption:
-        return html
-    opening, rest = html.split(">", 1)
-    return f"{opening}><caption>{_escape(caption)}</caption>{rest}"
+    shown = texts(frame, places=places)
+    wide = {name for name in shown.columns if _is_prose(shown[name])}
+    head = "".join(f"<th{_left(name in wide)}>{_escape(str(name))}</th>" for name in shown.columns)
+    rows = [
+        "".join(
+            f"<td{_left(name in wide)}>{_cell(value)}</td>"
+            for name, value in zip(shown.columns, row, strict=True)
+        )
+        for row in shown.astype(object).to_numpy().tolist()
+    ]
+    title = f"<caption>{_escape(caption)}</caption>" if caption else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table class="plain">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _is_prose(column: pd.Series) -> bool:
+    """Whether a column holds sentences, which are read from the left."""
+    return any(isinstance(value, str) and len(value) > SENTENCE for value in column)
+
+
+def _left(prose: bool) -> str:
+    return ' class="prose"' if prose else ""
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None or value != value else _escape(str(value))
 
 
 def _text(row: dict) -> dict[str, str]:
@@ -202,4 +223,4 @@ def _digest(frame: pd.DataFrame) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(text, quote=False)
