@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dsyrk
 
 TINY = 1e-9  # variances of outcome SD squared below which a scale is zero
 
@@ -133,13 +135,13 @@ def solve(data: Pairs, scales: Scales) -> Solved:
     prior = np.append(scales.prior**2, np.full(data.controls, scales.worker**2 + scales.response**2 + TINY))
     H = S[:-1, :-1] + np.diag(1 / prior)
     low = np.linalg.cholesky(H)
-    half = np.linalg.solve(low, S[:-1, -1])
+    half = solve_triangular(low, S[:-1, -1], lower=True)
     value = -0.5 * (S[-1, -1] - half @ half) + workers - 0.5 * np.sum(np.log(prior))
     value -= np.sum(np.log(np.diag(low)))
     rows = np.append(data.pairs + data.singles[:-1], data.pairs.sum() + data.singles[-1])
     value -= 0.5 * rows @ np.log(variance)
     value -= 0.5 * data.pairs @ np.log1p(shared * (q + q0)) + 0.5 * data.singles @ np.log1p(shared / variance)
-    return Solved(float(value), np.linalg.solve(low.T, half), low)
+    return Solved(float(value), solve_triangular(low, half, lower=True, trans=1), low)
 
 
 def _treated_workers(
@@ -156,14 +158,16 @@ def _treated_workers(
     g = 1 / (d + 1 / s2)
     total = np.bincount(worker, g)
     spare = 1 - rho * total
-    weighted = g[:, None] * M
-    summed = np.zeros((len(size), M.shape[1]))
-    np.add.at(summed, worker, weighted)
-    taken = M.T @ weighted + summed.T @ ((rho / spare)[:, None] * summed)
+    starts = np.concatenate([[0], np.cumsum(size)[:-1]])  # cells are sorted by worker
+    summed = np.add.reduceat(g[:, None] * M, starts, axis=0)
+    rows = np.concatenate([np.sqrt(g)[:, None] * M, np.sqrt(rho / spare)[:, None] * summed])
+    lower = dsyrk(1.0, rows.T, lower=1)  # of a Fortran-ordered view: half the work of a product
+    taken = np.tril(lower) + np.tril(lower, -1).T
     prior = np.sum(size * np.log(s2)) + np.sum(np.log1p(size * w2 / s2))
     return taken, float(-0.5 * (prior - np.sum(np.log(g)) + np.sum(np.log(spare))))
 
 
 def draw_outer(solved: Solved, *, rng: np.random.Generator) -> np.ndarray:
     """One exact draw of the outer effects (f + c,) given the scales."""
-    return solved.mean + np.linalg.solve(solved.low.T, rng.standard_normal(len(solved.mean)))
+    z = rng.standard_normal(len(solved.mean))
+    return solved.mean + solve_triangular(solved.low, z, lower=True, trans=1)

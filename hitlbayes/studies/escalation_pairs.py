@@ -20,11 +20,12 @@ from hitlbayes.fitting.pairs import Pairs, Scales, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws
 from hitlbayes.inference import psis
 from hitlbayes.inference.gaussian import laplace_proposal, match_moments, propose, tempered
+from hitlbayes.inference.runtime import in_threads
 from hitlbayes.spec.priors import Prior, half_normal
 
 SD_PAIR = "sd_pair"
 SCALES = (SD_PAIR, "sd_type", "sd_worker", "sd_shock")
-PILOT, PROPOSED, ATTEMPTS = 400, 1500, 3
+PILOT, PROPOSED, ATTEMPTS = 400, 1200, 3
 GOOD_K, GOOD_SHARE = 0.6, 0.4
 
 
@@ -133,7 +134,7 @@ def _density(layout: Layout) -> Callable[[np.ndarray], np.ndarray]:
         prior += np.sum(log_sigma - 0.5 * (np.exp(log_sigma) / layout.sigma) ** 2)
         return solve(layout.data, _scales(point, layout)).value + float(prior)
 
-    return lambda points: np.array([one(point) for point in points])
+    return lambda points: np.array(in_threads(lambda i: one(points[i]), len(points)))
 
 
 def _named(
