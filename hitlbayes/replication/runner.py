@@ -142,7 +142,9 @@ def _write_tables(
     for name, table in tables.items():
         if table.effects is not None:
             for suffix in (".tex", ".html"):
-                write_table(table.effects, folder / f"table_{name}{suffix}", caption=f"{table.title} (synthetic)")
+                write_table(
+                    table.effects, folder / f"table_{name}{suffix}", caption=f"{table.title} (synthetic)"
+                )
 
 
 def _write_report(
