@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hitlbayes.diagnostics import K_HAT_LIMIT
 from hitlbayes.report import canvas
+from hitlbayes.report.wording import number
 
 if TYPE_CHECKING:
     from hitlbayes.studies.leave_one_out import LeaveOneOut
@@ -54,7 +55,7 @@ def plot_loo(found: LeaveOneOut, *, ax: Axes | None = None) -> Figure:
         caption=loo_caption(found),
         synthetic=found.synthetic,
         ok=True,
-        title=f"Leave one worker out: {found.name}",
+        title=f"Leave one worker out: {found.name.replace('_', ' ')}",
     )
 
 
@@ -68,6 +69,6 @@ def loo_caption(found: LeaveOneOut) -> str:
     )
     return (
         f"{len(table):,} {table.index.name}s, each left out with its own effects integrated. elpd "
-        f"{found.elpd:,.1f} (SE {found.se:,.1f}), effective parameters {found.p_loo:.1f}. Largest k-hat "
+        f"{number(found.elpd, places=1)} (SE {number(found.se, places=1)}), effective parameters {found.p_loo:.1f}. Largest k-hat "
         f"{table['k_hat'].max():.2f}; dashed, the limit {K_HAT_LIMIT}: {told}."
     )

@@ -58,7 +58,7 @@ def plot_posterior(found: PosteriorPredictive, *, ax: Axes | None = None) -> Fig
         caption=posterior_caption(found),
         synthetic=found.synthetic,
         ok=True,
-        title=f"Posterior predictive check: {found.name}",
+        title=f"Posterior predictive check: {found.name.replace('_', ' ')}",
     )
 
 
