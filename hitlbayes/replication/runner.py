@@ -80,10 +80,6 @@ def replicate(
     console : rich.console.Console, optional
         Where progress is shown.
 
-    Returns
-    -------
-    Replication
-
     Raises
     ------
     SpecError

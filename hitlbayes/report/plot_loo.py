@@ -70,5 +70,6 @@ def loo_caption(found: LeaveOneOut) -> str:
     return (
         f"{len(table):,} {table.index.name}s, each left out with its own effects integrated. elpd "
         f"{number(found.elpd, places=1)} (SE {number(found.se, places=1)}), effective "
-        f"parameters {found.p_loo:.1f}. Largest k-hat {table['k_hat'].max():.2f}; dashed, the limit {K_HAT_LIMIT}: {told}."
+        f"parameters {found.p_loo:.1f}. Largest k-hat {table['k_hat'].max():.2f}; dashed, "
+        f"the limit {K_HAT_LIMIT}: {told}."
     )
