@@ -168,7 +168,8 @@ def recentre(state: State, seen: Psi, data: Data, layout: Layout) -> Anchor:
     """The expansion at the pilot's mean psi, with the pilot's covariance, pulled a little to a diagonal."""
     half = np.shape(seen.loading)[1] // 2
     fold = seen._replace(unit=np.abs(seen.unit), period=np.abs(seen.period), tau=np.abs(seen.tau))
-    draws = np.concatenate([np.reshape(a[:, half:], (-1, a.shape[2])) for a in fold], axis=1)
+    draws = np.concatenate([np.asarray(a)[:, half:] for a in fold], axis=2)
+    draws = draws.reshape(-1, draws.shape[2])  # whole, since a model without counts has no scales of theirs
     centre, spread = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
     size = np.sqrt(np.diag(spread)) + 1e-6
     kept = len(draws) / (len(draws) + SHRINK * len(centre))

@@ -87,7 +87,7 @@ class JointEscalation:
         named: dict[str, np.ndarray] = {}
         for name in ("effect", "loading", "log_sigma", "log_gap", "sd_worker", "sd_day", "sd_direct"):
             values = self.draws[name].to_numpy()
-            flat = values.reshape(*values.shape[:2], -1)
+            flat = values.reshape(*values.shape[:2], int(np.prod(values.shape[2:])))
             named |= {f"{name}[{j}]": flat[..., j] for j in range(flat.shape[2])}
         return judge(
             diagnose(named), stats=self.draws[["diverging"]], k_hat=float("nan"), effective=float("nan")
