@@ -19,8 +19,9 @@ import xarray as xr
 
 from hitlbayes.diagnostics import R_HAT_LIMIT, Check, diagnose, judge, split_r_hat
 from hitlbayes.errors import ConvergenceWarning, FitError, SpecError
+from hitlbayes.fitting.naming import plain_labels
 from hitlbayes.fitting.progress import follow
-from hitlbayes.fitting.run import on_device, plain_labels
+from hitlbayes.fitting.run import on_device
 from hitlbayes.inference import general
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.mixed import SEED, Device, Sampling

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hitlbayes.slices import by_units
+
 R_HAT_LIMIT = 1.01  # Vehtari et al. 2021, doi:10.1214/20-BA1221
 ESS_LIMIT = 400.0  # the same: enough for stable tails and for the diagnostics themselves
 K_HAT_LIMIT = 0.7  # Vehtari et al. 2024
@@ -66,6 +68,21 @@ def diagnose(parameters: Mapping[str, np.ndarray]) -> pd.DataFrame:
         bulk, tail = effective_sizes(draws)
         rows.append((name, float(split_r_hat(draws)), float(bulk), float(tail)))
     return pd.DataFrame(rows, columns=["term", "r_hat", "ess_bulk", "ess_tail"]).set_index("term")
+
+
+def diagnose_units(draws: xr.DataArray) -> pd.DataFrame:
+    """r_hat and effective sizes of every unit of draws (chain, draw, unit), read some units at a time."""
+    tables = []
+    for part in by_units(draws):
+        values = part.to_numpy()
+        varies = np.ptp(values, axis=(0, 1)) > 0
+        table = np.full((3, values.shape[-1]), np.nan)
+        if varies.any():
+            table[0, varies] = split_r_hat(values[..., varies])
+            table[1:, varies] = effective_sizes(values[..., varies])
+        tables.append(table)
+    index = pd.Index(draws[draws.dims[-1]].to_numpy(), name="unit")
+    return pd.DataFrame(np.concatenate(tables, axis=1).T, index, ["r_hat", "ess_bulk", "ess_tail"])
 
 
 def judge(table: pd.DataFrame, *, stats: xr.Dataset, k_hat: float, effective: float) -> Check:

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.diagnostics import Check, diagnose, judge
+from hitlbayes.diagnostics import Check, diagnose, diagnose_units, judge
 from hitlbayes.errors import SpecError
 from hitlbayes.frequentist import Frequentist, two_way_fixed_effects
+from hitlbayes.slices import AT_ONCE, weighted
 from hitlbayes.spec.cells import category_values
 from hitlbayes.spec.columns import calendar_days
 
@@ -90,7 +91,7 @@ class Fit:
     def _effects(self, weight: str) -> xr.Dataset:
         data: dict[str, Any] = {}
         if self.family == "gaussian":
-            linear = self._own() @ xr.DataArray(self._unit_weights(weight), dims=self.unit_name)
+            linear = weighted(self._own(), self._unit_weights(weight))
             data["att"] = on_scale(linear, self.units)
         else:
             step = self._group("effects")["average"].sel(weight=weight, drop=True)
@@ -107,17 +108,19 @@ class Fit:
     def worker_effects(self) -> xr.DataArray:
         """Draws of each treated unit's own effect (chain, draw, unit), in `units`."""
         self._needs_treatment()
+        if self._own().size > AT_ONCE:
+            return self._worker_effects()
         return self._once("worker_effects", self._worker_effects).copy()
 
     def _worker_effects(self) -> xr.DataArray:
         treated = self._unit_weights("chat") > 0
         if self.family == "gaussian":
-            own = on_scale(self._own(), self.units)
+            own = self._own()
         else:
-            own = on_scale(self._group("effects")["unit_average"], self.units)
+            own = self._group("effects")["unit_average"]
             labels = self._group("posterior")[self.unit_name].to_numpy()
             own = own.rename({own.dims[-1]: self.unit_name}).assign_coords({self.unit_name: labels})
-        own = own.isel({self.unit_name: np.flatnonzero(treated)})
+        own = on_scale(own.isel({self.unit_name: np.flatnonzero(treated)}), self.units)
         own = own.rename({self.unit_name: "unit"} if self.unit_name != "unit" else {})
         return own.assign_attrs(units=self.units, unit=self._word("unit"))
 
@@ -161,17 +164,29 @@ class Fit:
         """Draws (chains, draws) of coefficients, scales, correlations, residual SDs, cutpoints, by name."""
         found: dict[str, np.ndarray] = {}
         for name, values in self._group("posterior").data_vars.items():
-            a = values.to_numpy()
-            if a.ndim == 2:
-                found[str(name)] = a
+            if values.ndim == 2:
+                found[str(name)] = values.to_numpy()
             elif name in ("coef", "cutpoints", "sigma"):
-                labels = _labels_of(values, str(name))
+                a, labels = values.to_numpy(), _labels_of(values, str(name))
                 found |= {label: a[..., j] for j, label in enumerate(labels)}
         return found
 
     def check(self) -> Check:
         """Whether the draws can be trusted (r_hat, bulk and tail ESS, divergences, k-hat)."""
         return self._check
+
+    def worker_diagnostics(self) -> pd.DataFrame:
+        """r_hat, bulk and tail ESS of every unit's level, change and effect on the linear predictor.
+
+        Returns
+        -------
+        DataFrame
+            A row for each unit, with columns (variable, r_hat | ess_bulk | ess_tail); NaN for constants.
+            Of thousands of units some exceed the limits of `check()` by chance.
+        """
+        posterior, names = self._group("posterior"), ("level", "change", "effect")
+        parts = [f"{self.unit_name}_{name}" for name in names]
+        return pd.concat({n: diagnose_units(posterior[n]) for n in parts if n in posterior}, axis=1)
 
     @cached_property
     def _check(self) -> Check:

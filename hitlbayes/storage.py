@@ -24,6 +24,7 @@ import xarray as xr
 
 from hitlbayes.errors import StorageError
 from hitlbayes.result import Fit
+from hitlbayes.slices import by_draws
 from hitlbayes.spec.codec import decode_frame, digest, encode_frame, plain
 from hitlbayes.spec.predictor import needed_columns
 
@@ -242,14 +243,15 @@ def _draws_digest(tree: xr.DataTree) -> str:
     made = hashlib.sha256()
     for what, array in _arrays(tree):
         made.update(what.encode())
-        made.update(np.ascontiguousarray(array).tobytes())
+        for part in by_draws(array):
+            made.update(np.ascontiguousarray(part.to_numpy()).tobytes())
     return made.hexdigest()
 
 
-def _arrays(tree: xr.DataTree) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(tree: xr.DataTree) -> Iterator[tuple[str, xr.DataArray]]:
     for group in sorted(tree.children):
         for name in sorted(map(str, tree[group].variables)):
-            array = tree[group][name].to_numpy()
+            array = tree[group].to_dataset()[name]
             yield f"{group}/{name}{array.shape}", array
 
 

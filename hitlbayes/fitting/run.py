@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,12 +19,16 @@ import numpy as np
 import xarray as xr
 
 from hitlbayes.errors import SpecError
-from hitlbayes.fitting.model import Model, correlation_names, scale_names
-from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.gaussian import sample_means
+from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draws
+from hitlbayes.fitting.model import Model
+from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
+from hitlbayes.fitting.naming import plain_labels as plain_labels
+from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
+from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hyper
 from hitlbayes.inference.laplace import State
+from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.nuts import sample_means_by_nuts
-from hitlbayes.inference.problem import Beliefs, natural
+from hitlbayes.inference.problem import Beliefs
 from hitlbayes.inference.psis import TRUSTED_K
 from hitlbayes.inference.runtime import Progress, session, silent
 from hitlbayes.inference.sampler import sample
@@ -53,19 +58,24 @@ def run(
     chains: int,
     seed: int,
     device: str | None = None,
+    store: str | Path | None = None,
     progress: Progress = silent,
 ) -> Draws:
     """Draws of the posterior of a model, `draws` in each of `chains` chains.
 
+    Parameters
+    ----------
+    store : folder to keep the draws in, and to go on from; in memory by default
+
     Raises
     ------
     SpecError
-        The device is not on this machine; it says which are.
+        The device is not on this machine, or the folder is of another run.
     """
     with session(), on_device(device):
-        if model.cells.family == "gaussian":
-            return _run_gaussian(model, draws=draws, chains=chains, seed=seed, progress=progress)
-        return _run_hmc(model, draws=draws, chains=chains, seed=seed, progress=progress)
+        kept = None if store is None else open_run(store, model, draws=draws, chains=chains, seed=seed)
+        task = _run_gaussian if model.cells.family == "gaussian" else _run_hmc
+        return task(model, draws=draws, chains=chains, seed=seed, store=kept, progress=progress)
 
 
 @contextmanager
@@ -81,42 +91,61 @@ def on_device(name: str | None) -> Iterator[None]:
         yield
 
 
-def _run_gaussian(model: Model, *, draws: int, chains: int, seed: int, progress: Progress) -> Draws:
-    sampled = sample_means(
-        model.start,
-        model.data,
-        model.beliefs,
-        layout=model.layout,
-        draws=draws * chains,
-        seed=seed,
-        progress=progress,
-    )
-    sampler, diverging = "exact marginal, importance sampling", np.zeros((chains, draws), bool)
-    if not sampled.k_hat < TRUSTED_K:
-        sampler = f"exact marginal, NUTS (the importance weights had k-hat {sampled.k_hat:.2f})"
-        sampled, diverging = sample_means_by_nuts(
-            sampled.psi.mean(axis=0),
-            model.data,
-            sampled.beliefs,
-            layout=model.layout,
-            draws=draws,
-            chains=chains,
-            seed=seed,
-            progress=progress,
-        )
+def _run_gaussian(
+    model: Model, *, draws: int, chains: int, seed: int, store: Store | None, progress: Progress
+) -> Draws:
+    data = jax.tree.map(jnp.asarray, model.data)
+    weighed, diverging = _hyper_draws(model, data, draws, chains, seed=seed, store=store, progress=progress)
+    psi, beliefs, k_hat, effective = weighed
 
     def shaped(a: np.ndarray) -> np.ndarray:
         return np.asarray(a).reshape(chains, draws, *np.shape(a)[1:])
 
-    drawn = map(shaped, (sampled.psi, sampled.outer, sampled.unit, sampled.own))
-    posterior = _posterior(model, *drawn, beliefs=sampled.beliefs)
+    progress("drawing effects", 0.7)
+    if store is None:
+        effects = conditional_effects(psi, data, beliefs, layout=model.layout, seed=seed)
+        outer, mean, unit, own = map(shaped, effects)
+        units = dataset_of_units(model, unit_draws(model, unit, own))
+    else:
+        keep_effects(store, model, psi, data, beliefs, seed=seed, progress=progress)
+        small, units = small_draws(store), lazy_units(store)
+        outer, mean = small["outer"], small["outer_mean"]
+    posterior = posterior_of(model, shaped(psi), outer, units, beliefs=beliefs)
     stats = xr.Dataset({"diverging": (("chain", "draw"), diverging)})
-    exact = shaped(sampled.outer_mean)[..., : model.layout.n_coef] * model.scale / model.design.scale
+    exact = mean[..., : model.layout.n_coef] * model.scale / model.design.scale
     stats["coef_mean"] = (("chain", "draw", "term"), exact)
-    return Draws(posterior, xr.Dataset(), stats, sampler, sampled.k_hat, sampled.effective)
+    if k_hat < TRUSTED_K:
+        return Draws(posterior, xr.Dataset(), stats, "exact marginal, importance sampling", k_hat, effective)
+    sampler = f"exact marginal, NUTS (the importance weights had k-hat {k_hat:.2f})"
+    return Draws(posterior, xr.Dataset(), stats, sampler, float("nan"), float("nan"))
 
 
-def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Progress) -> Draws:
+def _hyper_draws(
+    model: Model, data: Means, draws: int, chains: int, *, seed: int, store: Store | None, progress: Progress
+) -> tuple[Weighed, np.ndarray]:
+    """Hyperparameters by importance sampling, by NUTS where its k-hat is too large, and what diverged."""
+    saved = None if store is None else begun(store)
+    if saved is not None:
+        psi, diverging, k_hat, effective, *beliefs = saved
+        return Weighed(psi, Beliefs(*map(jnp.asarray, beliefs)), float(k_hat), float(effective)), diverging
+    options: dict[str, Any] = {"layout": model.layout, "seed": seed, "progress": progress}
+    weighed = sample_hyper(model.start, data, model.beliefs, draws=draws * chains, **options)
+    diverging = np.zeros((chains, draws), bool)
+    if not weighed.k_hat < TRUSTED_K:
+        start = weighed.psi.mean(axis=0)
+        made, diverging = sample_means_by_nuts(
+            start, data, weighed.beliefs, draws=draws, chains=chains, **options
+        )
+        weighed = weighed._replace(psi=made.psi)
+    if store is not None:
+        parts = (weighed.psi, diverging, weighed.k_hat, weighed.effective, *weighed.beliefs)
+        begin(store, [np.asarray(part) for part in parts])
+    return weighed, diverging
+
+
+def _run_hmc(
+    model: Model, *, draws: int, chains: int, seed: int, store: Store | None, progress: Progress
+) -> Draws:
     layout = model.layout
     state = State(
         jnp.asarray(model.start),
@@ -134,85 +163,28 @@ def _run_hmc(model: Model, *, draws: int, chains: int, seed: int, progress: Prog
         chains=chains,
         seed=seed,
         progress=progress,
+        storage=None if store is None else storage_of(store, model),
     )
-    r = jax.tree.map(np.asarray, sampled.record)
-    psi, outer, unit, drawn = r.kept
-    posterior = _posterior(model, psi, outer, unit, drawn.own, beliefs=sampled.beliefs)
-    n = len(model.structure.unit.labels)
+    if sampled.record is not None:
+        r = jax.tree.map(np.asarray, sampled.record)
+        drawn = unit_draws(model, r.kept.unit, r.kept.drawn.own, r.kept.drawn.unit)
+        small, units = small_of(r), dataset_of_units(model, drawn)
+    else:
+        assert store is not None
+        small, units = small_draws(store), lazy_units(store)
+    posterior = posterior_of(model, small["psi"], small["outer"], units, beliefs=sampled.beliefs)
     effects = xr.Dataset()
     if model.structure.exposure.any():
-        effects["average"] = (("chain", "draw", "weight", "step"), drawn.average)
-        effects["unit_average"] = (("chain", "draw", "unit"), drawn.unit[..., :n])
+        effects["average"] = (("chain", "draw", "weight", "step"), small["average"])
+        effects[AVERAGE] = units[AVERAGE].variable
         effects = effects.assign_coords(weight=["chat", "cell"])
     stats = xr.Dataset(
         {
-            "diverging": (("chain", "draw"), r.diverged),
-            "acceptance": (("chain", "draw"), r.acceptance),
+            "diverging": (("chain", "draw"), small["diverged"]),
+            "acceptance": (("chain", "draw"), small["acceptance"]),
             "angle": sampled.angle,
         }
     )
     return Draws(
         posterior, effects, stats, "split Hamiltonian in Laplace coordinates", float("nan"), float("nan")
     )
-
-
-def _posterior(
-    model: Model, psi: np.ndarray, outer: np.ndarray, unit: np.ndarray, own: np.ndarray, *, beliefs: Beliefs
-) -> xr.Dataset:
-    """Draws (chain, draw, ...) of every parameter on the scale of the data, under its name."""
-    layout, structure, design = model.layout, model.structure, model.design
-    n, scale = len(structure.unit.labels), model.scale
-    coef = outer[..., : layout.n_coef] / design.scale
-    shift = np.sum(coef * design.centre, axis=-1)
-    data: dict[str, Any] = {}
-    coef = coef * scale
-    if "intercept" in design.names:
-        coef[..., design.names.index("intercept")] += model.centre - shift * scale
-    data["coef"] = (("chain", "draw", "term"), coef)
-    data |= _hyper(model, psi, beliefs)
-    start = layout.n_coef
-    for group, size in zip(structure.groups, layout.n_levels, strict=True):
-        data[group.name] = (
-            ("chain", "draw", f"{group.name}_level"),
-            outer[..., start : start + size] * scale,
-        )
-        start += size
-    if layout.n_cut:
-        free = outer[..., start:]
-        cut = np.concatenate(
-            [free[..., :1], free[..., :1] + np.cumsum(np.exp(free[..., 1:]), axis=-1)], axis=-1
-        )
-        data["cutpoints"] = (("chain", "draw", "cutpoint"), cut + shift[..., None])
-    level, treated = structure.unit.name, structure.exposure.any()
-    data[f"{level}_level"] = (("chain", "draw", level), unit[..., :n, 0] * scale)
-    if layout.width > 1:
-        data[f"{level}_change"] = (("chain", "draw", level), unit[..., :n, 1] * scale)
-    if treated:
-        data[f"{level}_effect"] = (("chain", "draw", level), own[..., :n] * scale)
-    coords: dict[str, Any] = {f"{g.name}_level": plain_labels(g.labels) for g in structure.groups}
-    coords |= {level: plain_labels(structure.unit.labels), "term": list(design.names)}
-    coords |= {"phase": list(structure.phase_labels)} if layout.n_aux else {}
-    return xr.Dataset(data, coords=coords)
-
-
-def _hyper(model: Model, psi: np.ndarray, beliefs: Beliefs) -> dict[str, Any]:
-    """Scales without their sign, correlations with it, and residual SDs."""
-    layout, structure, dims = model.layout, model.structure, ("chain", "draw")
-    block, beliefs = BLOCKS[layout.block], Beliefs(*map(np.asarray, beliefs))
-    scale, atanh, log_sigma, _ = natural(psi, layout, beliefs, xp=np)
-    names = scale_names(model.cells, structure)
-    data: dict[str, Any] = {name: (dims, np.abs(scale[..., j]) * model.scale) for j, name in enumerate(names)}
-    for j, (name, partner) in enumerate(zip(correlation_names(structure), block.correlations, strict=True)):
-        sign = np.sign(scale[..., 0] * scale[..., block.scales.index(partner)])
-        data[name] = (dims, np.tanh(atanh[..., j]) * np.where(sign == 0, 1.0, sign))
-    if layout.n_aux:
-        data["sigma"] = ((*dims, "phase"), np.exp(log_sigma) * model.scale)
-    return data
-
-
-def plain_labels(labels: np.ndarray) -> np.ndarray:
-    """Labels as a plain numpy array that netCDF and zarr can hold."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind in "iufbM":
-        return labels
-    return np.array([str(v) for v in labels])

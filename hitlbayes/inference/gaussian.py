@@ -8,7 +8,7 @@ their density summed over the reflections.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from typing import NamedTuple
@@ -65,7 +65,20 @@ class SampledMeans(NamedTuple):
     effective: float
 
 
-def sample_means(
+class Weighed(NamedTuple):
+    """Draws psi (n, k) of the hyperparameters, resampled by their importance weights.
+
+    beliefs : with the coordinates of psi
+    k_hat, effective : of the weights
+    """
+
+    psi: np.ndarray
+    beliefs: Beliefs
+    k_hat: float
+    effective: float
+
+
+def sample_hyper(
     psi: np.ndarray,
     data: Means,
     beliefs: Beliefs,
@@ -74,8 +87,8 @@ def sample_means(
     draws: int,
     seed: int,
     progress: Progress = silent,
-) -> SampledMeans:
-    """`draws` draws of the posterior; psi (k,) is where the search for the mode begins."""
+) -> Weighed:
+    """`draws` draws of the hyperparameters; psi (k,) is where the search for the mode begins."""
     rng = np.random.default_rng(seed)
     free = np.isnan(np.asarray(beliefs.fixed))
     n_free = int(free.sum())
@@ -118,9 +131,7 @@ def sample_means(
         proposal = match_moments(points, tempered(weighed.log_weights, n_free))
     points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
-    progress("drawing effects", 0.7)
-    effects = conditional_effects(full, data, beliefs, layout=layout, seed=seed)
-    return SampledMeans(full, *effects, beliefs, smoothed.k_hat, smoothed.effective)
+    return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
 
 
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
@@ -139,16 +150,27 @@ def conditional_effects(
     psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int
 ) -> tuple[np.ndarray, ...]:
     """Exact draws of outer parameters, their means, unit blocks and own effects, one for each psi (n, k)."""
+    batches = range(-(-len(psi) // BATCH))
+    parts = effect_batches(psi, data, beliefs, layout=layout, seed=seed, batches=batches)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def effect_batches(
+    psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int, batches: Sequence[int]
+) -> list[tuple[np.ndarray, ...]]:
+    """Some of the batches of `conditional_effects`, BATCH draws each, the last as many as are left."""
     n = len(psi)
     padded = np.concatenate([psi, np.repeat(psi[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, psi.shape[1])
     keys = jax.random.split(jax.random.key(seed), len(padded))
 
-    def one(i: int) -> tuple[np.ndarray, ...]:
+    def one(j: int) -> tuple[np.ndarray, ...]:
+        i = batches[j]
         drawn = draw_effects(padded[i], keys[i], data, beliefs, layout=layout)
         own = _own(drawn.unit, drawn.outer, padded[i], jax.random.fold_in(keys[i], 1), beliefs, layout=layout)
-        return tuple(map(np.asarray, (drawn.outer, drawn.outer_mean, drawn.unit, own)))
+        arrays = (drawn.outer, drawn.outer_mean, drawn.unit, own)
+        return tuple(np.asarray(a)[: n - i * BATCH] for a in arrays)
 
-    return tuple(np.concatenate(parts)[:n] for parts in zip(*in_threads(one, len(padded)), strict=True))
+    return in_threads(one, len(batches))
 
 
 @partial(jax.jit, static_argnames="layout")

@@ -3,24 +3,30 @@
 A short pilot from the Laplace mode tells where the hyperparameters really are and how they covary; the
 map is made once more there, the angle adapted, and sampling begins. The re-centring costs a few Newton
 steps and repairs the case in which the mode of the scales lies far from their mean.
+
+What a chain goes on from is its walker. Where a `Storage` keeps the start and each block's draws and walker,
+a run that was cut short goes on from the last whole block, and makes the same draws.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference import hmc
-from hitlbayes.inference.anchor import find_anchor, settle_at
+from hitlbayes.inference.anchor import anchor_at, find_anchor, settle_at
 from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
+
+T = TypeVar("T")
 
 BLOCK = 50
 PILOT_BLOCKS = 3
@@ -40,10 +46,36 @@ class Record(NamedTuple):
     diverged: jax.Array
 
 
-class Sampled(NamedTuple):
-    """Records by chain, (chains, draws, ...), and how they were made; the angle is in radians."""
+class Storage(NamedTuple):
+    """Callbacks that keep a run; what a run goes on from are arrays in a fixed order.
 
-    record: Record
+    begun : () -> what `begin` was given in an earlier run, None if there was none
+    begin : (arrays) what follows from warm-up
+    reached : (chain) -> how many of its blocks count, and the arrays that the last `put` was given
+    put : (chain, block, record, arrays) a block's draws, and what the chain goes on from
+    """
+
+    begun: Callable[[], Sequence[np.ndarray] | None]
+    begin: Callable[[Sequence[np.ndarray]], None]
+    reached: Callable[[int], tuple[int, Sequence[np.ndarray]]]
+    put: Callable[[int, int, Record, Sequence[np.ndarray]], None]
+
+
+class Start(NamedTuple):
+    """What follows from warm-up: the map, the beliefs it was made with, a walker for each chain."""
+
+    anchor: Anchor
+    beliefs: Beliefs
+    walkers: tuple[hmc.Walker, ...]
+
+
+class Sampled(NamedTuple):
+    """Records by chain, (chains, draws, ...), and how they were made; the angle is in radians.
+
+    The record is None where a `Storage` holds the draws.
+    """
+
+    record: Record | None
     anchor: Anchor
     beliefs: Beliefs
     angle: float
@@ -79,6 +111,7 @@ def sample(
     chains: int,
     seed: int,
     progress: Progress = silent,
+    storage: Storage | None = None,
 ) -> Sampled:
     """Draws of the posterior, `draws` from each of `chains` chains.
 
@@ -86,10 +119,40 @@ def sample(
     ----------
     state : where the search for the mode begins
     progress : called with what is being done and the fraction of it that is done
+    storage : where the draws go, and from where a run goes on; in memory by default
     """
     problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
+    focus = hmc.narrowed(focus)
+    saved = None if storage is None else storage.begun()
+    if saved is not None:
+        start = unpack(saved, blank_start(state, problem, beliefs, layout=layout, chains=chains))
+    else:
+        start = prepare(
+            state, problem, beliefs, focus, layout=layout, chains=chains, seed=seed, progress=progress
+        )
+        if storage is not None:
+            storage.begin(pack(start))
+    target = hmc.single(hmc.Target(start.anchor, problem, start.beliefs))
+    record = run_chains(
+        start.walkers, target, focus, layout=layout, draws=draws, progress=progress, storage=storage
+    )
+    return Sampled(record, start.anchor, start.beliefs, float(jnp.exp(start.walkers[0].log_angle)))
+
+
+def prepare(
+    state: State,
+    problem: Problem,
+    beliefs: Beliefs,
+    focus: Focus,
+    *,
+    layout: Layout,
+    chains: int,
+    seed: int,
+    progress: Progress,
+) -> Start:
+    """Find the mode, make the map, make it once more after a pilot, and adapt the angle."""
     progress("finding the mode", 0.0)
-    anchor, focus = find_anchor(state, problem, beliefs, layout=layout), hmc.narrowed(focus)
+    anchor = find_anchor(state, problem, beliefs, layout=layout)
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
     target = hmc.single(hmc.Target(anchor, problem, beliefs))
@@ -111,9 +174,7 @@ def sample(
         log_angle=np.log(FIRST_ANGLE),
     )
     log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
-    walkers = [walker._replace(log_angle=log_angle) for walker in walkers]
-    record = run_chains(walkers, target, focus, layout=layout, draws=draws, progress=progress)
-    return Sampled(record, anchor, bent, float(jnp.exp(log_angle)))
+    return Start(anchor, bent, tuple(walker._replace(log_angle=log_angle) for walker in walkers))
 
 
 def warm_up(
@@ -141,27 +202,68 @@ def warm_up(
 
 
 def run_chains(
-    walkers: list[hmc.Walker],
+    walkers: Sequence[hmc.Walker],
     target: hmc.Target,
     focus: Focus,
     *,
     layout: Layout,
     draws: int,
     progress: Progress,
-) -> Record:
-    """`draws` draws of every chain: arrays (chains, draws, ...)."""
-    blocks, chains, done = -(-draws // BLOCK), len(walkers), [0] * len(walkers)
+    storage: Storage | None = None,
+) -> Record | None:
+    """`draws` draws of every chain: arrays (chains, draws, ...), or None where a storage has them."""
+    blocks, chains = -(-draws // BLOCK), len(walkers)
+    at, done = list(walkers), [0] * chains
+    records: list[list[Record]] = [[] for _ in walkers]
+    if storage is not None:
+        for i in range(chains):
+            done[i], arrays = storage.reached(i)
+            at[i] = unpack(arrays, walkers[i]) if done[i] else at[i]
 
-    def one(i: int) -> Record:
-        walker, records = walkers[i], []
-        for _ in range(blocks):
-            walker, record = advance(walker, target, focus, jnp.asarray(False), layout=layout)
-            records.append(jax.tree.map(np.asarray, record))
+    def one(i: int) -> None:
+        for block in range(done[i], blocks):
+            at[i], record = advance(at[i], target, focus, jnp.asarray(False), layout=layout)
+            record = jax.tree.map(np.asarray, record)
+            if storage is None:
+                records[i].append(record)
+            else:
+                storage.put(i, block, record, pack(at[i]))
             done[i] += 1
             progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[:draws], *records)
 
-    return jax.tree.map(lambda *chains: np.stack(chains), *in_threads(one, chains))
+    progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
+    in_threads(one, chains)
+    if storage is not None:
+        return None
+    by_chain = [jax.tree.map(lambda *parts: np.concatenate(parts)[:draws], *parts) for parts in records]
+    return jax.tree.map(lambda *chains: np.stack(chains), *by_chain)
+
+
+def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:
+    """Shapes of what `prepare` makes."""
+    anchor = jax.eval_shape(partial(anchor_at, layout=layout), state, problem, beliefs)
+    target, key = hmc.Target(anchor, problem, beliefs), jax.random.key(0)
+    walker = jax.eval_shape(partial(begin, layout=layout), key, target, jnp.zeros(()))
+    return Start(anchor, beliefs, (walker,) * chains)
+
+
+def pack(tree: Any) -> list[np.ndarray]:
+    """The leaves of a tree as numpy arrays; random keys as their data."""
+    return [np.asarray(jax.random.key_data(a) if _is_key(a) else a) for a in jax.tree.leaves(tree)]
+
+
+def unpack(arrays: Sequence[np.ndarray], like: T) -> T:
+    """The tree of which `pack` gave the arrays; `like` has its structure."""
+    leaves, structure = jax.tree.flatten(like)
+    made = [
+        jax.random.wrap_key_data(jnp.asarray(a)) if _is_key(leaf) else jnp.asarray(a)
+        for a, leaf in zip(arrays, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, made)
+
+
+def _is_key(a: Any) -> bool:
+    return jnp.issubdtype(a.dtype, jax.dtypes.prng_key)
 
 
 def recentre(

@@ -24,6 +24,7 @@ Bernoulli and count models, trends are assumed parallel on the link's scale.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +70,7 @@ def fit_did(
     chains: int = 4,
     seed: int = SEED,
     device: Device | None = None,
+    store: str | Path | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Average treatment effect on the treated, on the outcome's own scale, from a hierarchical model.
@@ -104,6 +106,11 @@ def fit_did(
         Draws of each chain; the same seed gives the same draws.
     device : {"cpu", "gpu"}, optional
         Where to compute; JAX's default device by default.
+    store : str or Path, optional
+        Folder in which draws are kept, a block at a time: a run that is cut short, by Ctrl-C or a kill, goes
+        on from the last whole block when the same call is made again, and gives the same draws. Units' draws
+        are then read from the folder where they are used, in single precision, so that memory does not grow
+        with draws x units; keep the folder as long as the fit. A folder of another run is refused.
     progress : bool, optional
         Show a progress bar; by default where the output is a terminal.
 
@@ -135,7 +142,7 @@ def fit_did(
     True
     """
     began = perf_counter()
-    sampling = Sampling(draws, chains, seed, progress, device)
+    sampling = Sampling(draws, chains, seed, progress, device, store)
     study = did_model(
         panel,
         outcome=outcome,

@@ -21,7 +21,8 @@ from scipy.sparse import csr_array
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.changes import average_changes
 from hitlbayes.fitting.model import Model, build_model, outcome_scale
-from hitlbayes.fitting.run import Draws, plain_labels
+from hitlbayes.fitting.naming import plain_labels
+from hitlbayes.fitting.run import Draws
 from hitlbayes.fitting.structure import Structure
 from hitlbayes.result import Fit, on_scale
 from hitlbayes.spec.cells import Cells, category_values

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
@@ -45,6 +46,7 @@ class Sampling:
     seed: int = SEED
     progress: bool | None = None
     device: Device | None = None
+    store: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.draws < 4 or self.chains < 1:
@@ -85,6 +87,7 @@ def fit_mixed(
     chains: int = 4,
     seed: int = SEED,
     device: Device | None = None,
+    store: str | Path | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Posterior of a mixed model with crossed random intercepts.
@@ -109,6 +112,11 @@ def fit_mixed(
     draws, chains, seed : int
     device : {"cpu", "gpu"}, optional
         Where to compute; JAX's default device by default.
+    store : str or Path, optional
+        Folder in which draws are kept, a block at a time: a run that is cut short, by Ctrl-C or a kill, goes
+        on from the last whole block when the same call is made again, and gives the same draws. Units' draws
+        are then read from the folder where they are used, in single precision, so that memory does not grow
+        with draws x units; keep the folder as long as the fit. A folder of another run is refused.
     progress : bool, optional
         Show a progress bar; by default where the output is a terminal.
 
@@ -136,7 +144,7 @@ def fit_mixed(
             f"groups is {groups!r}; expected a list of column names, for example groups=['worker']."
         )
     began = perf_counter()
-    sampling = Sampling(draws, chains, seed, progress, device)
+    sampling = Sampling(draws, chains, seed, progress, device, store)
     keys = [*check_names(groups), *needed_columns(formula)]
     others(frame, values=[outcome, trials, precision], keys=keys, columns={})
     cells = cells_of_frame(
@@ -189,6 +197,7 @@ def sample_model(study: Study, sampling: Sampling) -> Draws:
             chains=sampling.chains,
             seed=sampling.seed,
             device=sampling.device,
+            store=sampling.store,
             progress=progress,
         )
 
