@@ -20,12 +20,13 @@ STAMP := $(VENV)/.installed-$(CONTENT)
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install replicate replicate-quick test test-slow lint wheel clean
+.PHONY: help install replicate replicate-quick test test-slow test-lowest lint wheel clean
 
 help:
 	@echo "make replicate        the paper's results, published and synthetic, in output/report.html (ARGS=--quick)"
 	@echo "make replicate-quick  the same at a tenth of the size"
 	@echo "make test             the tests (ARGS='-k name'); make test-slow: the long simulation studies"
+	@echo "make test-lowest      the core tests with the lowest versions that pyproject.toml allows (Python 3.11)"
 	@echo "make lint             ruff and mypy;  make wheel: dist/*.whl;  make clean: remove build products"
 
 install: $(STAMP)
@@ -51,6 +52,20 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# The lowest versions of what pyproject.toml names, the newest of what these need, in an environment of their own.
+LOWEST := .venv-lowest
+LOWEST_PYTHON ?= $(shell command -v python3.11)
+LOWEST_TESTS := tests/test_formats.py tests/test_result.py tests/test_storage.py tests/spec tests/published \
+	tests/chatlog/test_read.py tests/report/test_tables.py
+
+test-lowest: $(STAMP)
+	test -x $(LOWEST)/bin/python || $(LOWEST_PYTHON) -m venv $(LOWEST)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --extra dev \
+		--no-emit-index-url pyproject.toml --output-file $(LOWEST)/requirements.txt
+	$(BIN)/uv pip sync --quiet --python $(LOWEST)/bin/python $(LOWEST)/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --no-build-isolation --editable .
+	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
