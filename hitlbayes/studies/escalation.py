@@ -143,7 +143,8 @@ class EscalationFit:
 
     def check(self) -> Check:
         """Whether the draws of both models, and of every effect, can be trusted."""
-        named, stats, k_hats, effective = {}, [], [], []
+        named: dict[str, np.ndarray] = {}
+        stats, k_hats, effective = [], [], []
         for pool, fit in (("pooled", self.pooled), ("unpooled", self.unpooled)):
             named |= {f"{pool} {name}": values for name, values in fit.hyperparameters().items()}
             named |= {f"{pool} {t}": self.draws[pool].sel(type=t).to_numpy() for t in self.types}
@@ -239,18 +240,18 @@ def fit_escalation(
     began = perf_counter()
     sampling = Sampling(draws, chains, seed, progress, device)
     chats = with_outcome(matched, outcome)
-    family = family or FAMILIES.get(outcome)
-    if family not in ("gaussian", "bernoulli", "ordinal"):
+    chosen = family or FAMILIES.get(outcome)
+    if chosen not in ("gaussian", "bernoulli", "ordinal"):
         raise SpecError(
-            f"family is {family!r} for outcome {outcome!r}; expected gaussian, bernoulli or ordinal."
+            f"family is {chosen!r} for outcome {outcome!r}; expected gaussian, bernoulli or ordinal."
         )
-    pairs = _pairs(pairs, family=family)
+    pairs = _pairs(pairs, family=chosen)
     types = tuple(matched.matches)
     check_sizes(chats, outcome=outcome, types=types)
     formula = formula or default_formula(matched)
     covariates = covariates_of(chats, formula=formula, missing=matched.settings["missing"])
-    cells = type_cells(chats, outcome=outcome, family=family, worker=worker, covariates=covariates)
-    units = units_of(outcome, family=family, panel=outcome in FAMILIES)
+    cells = type_cells(chats, outcome=outcome, family=chosen, worker=worker, covariates=covariates)
+    units = units_of(outcome, family=chosen, panel=outcome in FAMILIES)
     given = dict(priors or {})
     of_pairs = given.pop(SD_PAIR, None) if pairs else None
     codes = pair_codes(matched, chats[chats[outcome].notna()]) if pairs else None
@@ -282,7 +283,7 @@ def fit_escalation(
     dataset.attrs = {"units": units, "assumption": matched.assumption, "synthetic": int(matched.synthetic)}
     return EscalationFit(
         outcome=outcome,
-        family=family,
+        family=chosen,
         units=units,
         types=types,
         pooled=fits["pooled"],
