@@ -212,7 +212,9 @@ def latent_problems(name: str, draws: xr.Dataset) -> list[str]:
     share, worst = float(np.mean(r_hat > R_HAT_LIMIT)), float(np.max(r_hat))
     if share <= LATENT_SHARE and worst <= LATENT_R_HAT:
         return []
-    return [f"{name}: r_hat of worker, day and chat effects is up to {worst:.3f}, above in {share:.1%} of them"]
+    return [
+        f"{name}: r_hat of worker, day and chat effects is up to {worst:.3f}, above in {share:.1%} of them"
+    ]
 
 
 def verdict(sign: Sequence[int] | np.ndarray) -> str:
