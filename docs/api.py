@@ -23,7 +23,7 @@ def page() -> str:
     names = [name for name in hb.__all__ if name != "__version__"]
     modules = [name for name in names if isinstance(getattr(hb, name), ModuleType)]
     parts = [HEAD, "## hitlbayes\n"]
-    parts += [entry(name, getattr(hb, name)) for name in sorted(set(names) - set(modules), key=str.lower)]
+    parts += [entry(name, getattr(hb, name)) for name in sorted(set(names) - set(modules), key=_order)]
     for module in sorted(modules):
         parts.append(module_entry(module, getattr(hb, module)))
     return "\n".join(parts).rstrip() + "\n"
@@ -76,6 +76,11 @@ def markdown(text: str) -> str:
         fence = "pycon" if title == "Examples" else "text"
         parts.append(f"**{title}**\n\n```{fence}\n{body.strip(chr(10)).rstrip()}\n```")
     return "\n\n".join(parts)
+
+
+def _order(name: str) -> tuple[str, str]:
+    """By letters, whatever their case; `Panel` before `panel`."""
+    return name.lower(), name
 
 
 def _is_error(thing: Any) -> bool:
