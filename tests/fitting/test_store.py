@@ -87,9 +87,10 @@ def test_a_gaussian_fit_goes_on_with_the_missing_blocks(tmp_path, monkeypatch):
         seen.append((chain, block))
         blocks.put(store, chain, block, **arrays)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(runs, "put", interrupted)
-        fit(tmp_path / "score", **options)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "score", **options)
     assert seen == [(0, 0), (0, 1), (0, 2), (1, 0)]
     kept = fit(tmp_path / "score", **options).posterior["posterior"]
     for name, values in plain.posterior["posterior"].data_vars.items():
@@ -105,7 +106,7 @@ def test_a_killed_run_goes_on_from_its_last_block(tmp_path):
     folder, root = tmp_path / "killed", Path(__file__).parents[2]
     run = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(LONG)], cwd=root)
     try:
-        while run.poll() is None and not all((folder / f"chain-{c}/state.npz").exists() for c in (0, 1)):
+        while run.poll() is None and not any(folder.glob("chain-*/state.npz")):
             time.sleep(0.01)
         assert run.poll() is None
         os.kill(run.pid, signal.SIGKILL)
@@ -114,14 +115,18 @@ def test_a_killed_run_goes_on_from_its_last_block(tmp_path):
         run.wait()
     blocks = LONG // 50
     there = [_blocks(folder, chain) for chain in (0, 1)]
-    assert all(0 < n < blocks for n in there)
+    assert 0 < sum(there) < 2 * blocks
+    chain = int(np.argmin(there))
     # What a kill in the middle of a write leaves: a chunk cut short beyond the blocks that count.
-    (folder / f"units.zarr/unit_level/0.{there[0]}.0").write_bytes(b"cut")
+    (folder / f"units.zarr/unit_level/{chain}.{there[chain]}.0").write_bytes(b"cut")
     assert_same_draws(whole, fit(folder, draws=LONG))
 
 
 def _blocks(folder: Path, chain: int) -> int:
-    with np.load(folder / f"chain-{chain}" / "state.npz") as file:
+    path = folder / f"chain-{chain}" / "state.npz"
+    if not path.exists():
+        return 0
+    with np.load(path) as file:
         return int(file["blocks"])
 
 
@@ -153,11 +158,8 @@ def test_units_draws_stay_in_their_folder(stored):
     _, folder = stored
     kept = fit(folder)
     kept.tidy(), kept.check(), kept.worker_effects(), kept.worker_diagnostics()
-    for group, name in (
-        ("posterior", "unit_level"),
-        ("posterior", "unit_effect"),
-        ("effects", "unit_average"),
-    ):
+    lazily = {"posterior": ("unit_level", "unit_change", "unit_effect"), "effects": ("unit_average",)}
+    for group, name in ((g, n) for g, names in lazily.items() for n in names):
         assert not kept.posterior[group][name].variable._in_memory
 
 
