@@ -22,7 +22,6 @@ from hitlbayes.errors import SpecError
 from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draws
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
-from hitlbayes.fitting.naming import plain_labels as plain_labels
 from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
 from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hyper
 from hitlbayes.inference.laplace import State
