@@ -113,7 +113,7 @@ def narrowed(tree: T) -> T:
 
 
 def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Array) -> Walker:
-    """A chain at a draw of the standard normal, which its first trajectory replaces."""
+    """A chain at a draw of the standard normal, whose density the first draw computes."""
     key, first = jax.random.split(key)
     narrow, wide = target.problem.X.dtype, target.anchor.psi.dtype
     z = jax.random.normal(first, (layout.n_latent,), narrow)
@@ -133,6 +133,8 @@ def draw(
     dtype = walker.z.dtype
     momentum = jax.random.normal(k_momentum, walker.z.shape, dtype)
     angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.5, maxval=1.1)
+    # A chain that has just begun stays where it is, and learns its density and slope there.
+    angle = jnp.where(jnp.isfinite(walker.value), angle, 0.0)
     # Kept apart, or the compiler computes the cosine anew for every element.
     half, c, s = (
         a.astype(dtype) for a in jax.lax.optimization_barrier((0.5 * angle, jnp.cos(angle), jnp.sin(angle)))

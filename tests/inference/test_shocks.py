@@ -94,7 +94,9 @@ def test_moved_rows_gain_what_their_likelihood_gains(family: str) -> None:
         assert gained == pytest.approx(float(expected), rel=EXACT)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (0, 5), (1,), (31,), (96,), (97,), (9000,), (40, 672), (3, 33, 5)])
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (0, 5), (1,), (31,), (96,), (97,), (9000,), (40, 672), (3, 33, 5)]
+)
 def test_totals_are_sums(shape: tuple[int, ...]) -> None:
     with jax.enable_x64(True):
         x = np.random.default_rng(1).normal(size=shape)

@@ -1,0 +1,41 @@
+"""Chains begin at a draw of the standard normal, wherever that is, and are judged by its density."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hitlbayes as hb
+from hitlbayes.inference import hmc
+from hitlbayes.inference.anchor import find_anchor
+from hitlbayes.inference.laplace import State
+from hitlbayes.inference.runtime import session
+from hitlbayes.studies.did import did_model
+
+CELLS = {"workers": 40, "periods": 6, "start": 3, "chats_per_cell": 6.0, "sd_drift": 0.1, "sd_effect": 0.2}
+
+
+def test_the_first_draw_of_a_chain_is_its_start() -> None:
+    model = did_model(hb.simulate_cells(seed=2, family="ordinal", **CELLS), outcome="y").model
+    layout = model.layout
+    with session():
+        problem, beliefs, focus = jax.tree.map(jnp.asarray, (model.data, model.beliefs, model.focus))
+        sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
+        state = State(jnp.asarray(model.start), jnp.asarray(model.outer), *map(jnp.zeros, sizes))
+        anchor = find_anchor(state, problem, beliefs, layout=layout)
+        target = hmc.single(hmc.Target(anchor, problem, beliefs))
+        begun = hmc.start(jax.random.key(1), target, layout=layout, log_angle=jnp.asarray(0.0))
+        moved, step = hmc.draw(begun, target, hmc.narrowed(focus), layout=layout, adapt=jnp.asarray(True))
+        (value, _), slope = hmc.residual_and_slope(begun.z, target, layout=layout)
+    np.testing.assert_array_equal(moved.z, begun.z)
+    assert float(step.acceptance) == 1.0
+    np.testing.assert_allclose(float(moved.value), float(value))
+    np.testing.assert_allclose(moved.slope, slope, rtol=1e-5, atol=1e-4)  # single precision
+
+
+def test_chains_that_begin_far_out_come_back() -> None:
+    fit = hb.fit_did(
+        hb.simulate_cells(seed=2, family="ordinal", **CELLS), outcome="y", draws=100, progress=False
+    )
+    assert not fit.posterior["sample_stats"]["diverging"].any()
