@@ -20,7 +20,7 @@ STAMP := $(VENV)/.installed-$(CONTENT)
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help install replicate replicate-quick test test-slow test-lowest lint wheel clean
+.PHONY: help install replicate replicate-quick notebooks test test-slow test-lowest lint wheel clean
 
 help:
 	@echo "make replicate        the paper's results, published and synthetic, in output/report.html (ARGS=--quick)"
@@ -49,6 +49,9 @@ replicate-quick: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+notebooks: $(STAMP)
+	$(BIN)/python -m pytest notebooks $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -150,7 +150,7 @@ class EffortFit:
     def check(self) -> Check:
         """Whether the draws of every set can be trusted (r_hat, bulk and tail ESS, divergences).
 
-        Of thousands of worker, day and chat effects one in a hundred may exceed the limit of r_hat, by chance.
+        Of thousands of worker, day and chat effects one in a hundred may exceed r_hat's limit, by chance.
         """
         named: dict[str, np.ndarray] = {}
         latent: list[str] = []

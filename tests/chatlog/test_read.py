@@ -222,7 +222,7 @@ def test_an_arm_in_words_is_read_by_its_level(kind, tmp_path):
         source = tmp_path / "log.csv"
     chats = read_chats(source, columns={"treated": "group"}, treated_level="Copilot")
     assert chats.table.treated.to_pandas().tolist() == log["treated"].tolist()
-    with pytest.raises(SchemaError, match="'copilot'.*no row(.|\n)*'Copilot', 'none'"):
+    with pytest.raises(SchemaError, match=r"'copilot'.*no row(.|\n)*'Copilot', 'none'"):
         read_chats(source, columns={"treated": "group"}, treated_level="copilot")
     with pytest.raises(SchemaError, match="treated_level="):
         read_chats(source, columns={"treated": "group"})

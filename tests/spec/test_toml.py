@@ -23,7 +23,8 @@ def test_chat_log_keywords_reach_their_functions(tmp_path):
     path = tmp_path / "rating.toml"
     path.write_text(
         'outcome = "rating"\nscope = "eligible"\nstart = 2024-08-15\ntz = "Asia/Shanghai"\nlag = "calendar"\n'
-        'treated_level = "ai"\ndraws = 500\n[columns]\nworker_id = "agent"\n[priors]\nsd_effect = {half_normal = 0.5}\n'
+        'treated_level = "ai"\ndraws = 500\n[columns]\nworker_id = "agent"\n'
+        "[priors]\nsd_effect = {half_normal = 0.5}\n"
     )
     spec = read_spec(path)
     assert spec.read_arguments() == {
