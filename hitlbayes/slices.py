@@ -39,6 +39,6 @@ def weighted(values: xr.DataArray, weights: np.ndarray, *, at_once: int = AT_ONC
     >>> weighted(draws, np.full(4, 0.5)).shape
     (2, 3)
     """
-    by_unit = xr.DataArray(weights, dims=values.dims[-1])
+    by_unit = xr.DataArray(weights, dims=values.dims[-1:])
     parts = [np.ravel((part @ by_unit).to_numpy()) for part in by_draws(values, at_once=at_once)]
     return xr.DataArray(np.concatenate(parts).reshape(values.shape[:2]), dims=values.dims[:2])

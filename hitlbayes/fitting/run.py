@@ -27,7 +27,7 @@ from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hy
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.nuts import sample_means_by_nuts
-from hitlbayes.inference.problem import Beliefs
+from hitlbayes.inference.problem import Beliefs, Problem
 from hitlbayes.inference.psis import TRUSTED_K
 from hitlbayes.inference.runtime import Progress, session, silent
 from hitlbayes.inference.sampler import sample
@@ -152,6 +152,7 @@ def _run_hmc(
         jnp.zeros((layout.n_units, layout.width)),
         jnp.zeros((layout.slots, layout.n_units)),
     )
+    assert isinstance(model.data, Problem)
     sampled = sample(
         state,
         model.data,

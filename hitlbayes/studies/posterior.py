@@ -163,9 +163,10 @@ def _blocks(
     if units == "new":
         z = rng.standard_normal((n, q))
         return np.einsum("nij,nj->ni", at.factor[0][structure.unit_class], z)
-    posterior = fit.posterior["posterior"]
+    posterior = fit.posterior["posterior"].to_dataset()
+    chain, number = divmod(draw, posterior.sizes["draw"])
     names = [f"{structure.unit.name}_{part}" for part in ("level", "change")][:q]
-    return np.stack([posterior[name].to_numpy().reshape(-1, n)[draw] for name in names], axis=1)
+    return np.stack([posterior[name].isel(chain=chain, draw=number).to_numpy() for name in names], axis=1)
 
 
 def _draw(
