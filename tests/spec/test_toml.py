@@ -49,7 +49,8 @@ def test_plain_table_keywords_reach_fit_did():
 
 def test_the_keys_of_a_fit_are_the_keywords_of_fit_did():
     apart = {"name", "synthetic", "scope", "period", "lag", "by", "columns", "tz", "start"}
-    keywords = set(inspect.signature(fit_did).parameters) - {"panel", "progress"}
+    # Where draws are kept and whether a bar is shown are no part of a fit.
+    keywords = set(inspect.signature(fit_did).parameters) - {"panel", "progress", "store"}
     assert set(FitSpec.model_fields) - apart == keywords
 
 
