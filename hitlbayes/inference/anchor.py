@@ -88,6 +88,8 @@ def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
     """Hyperparameters of highest approximate density, near the anchor's."""
     free = np.isnan(np.asarray(beliefs.fixed))
     centre = np.asarray(anchor.psi)
+    if not free.any():
+        return centre
 
     def negative(move: np.ndarray) -> tuple[float, np.ndarray]:
         psi = centre.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 import hitlbayes as hb
 from hitlbayes.inference import hmc
@@ -13,6 +14,7 @@ from hitlbayes.inference.laplace import State
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
 
+CLOSE = 0.1  # half a posterior SD of a logit from 120 trials: prior, skewness and chance
 CELLS = {"workers": 40, "periods": 6, "start": 3, "chats_per_cell": 6.0, "sd_drift": 0.1, "sd_effect": 0.2}
 
 
@@ -39,3 +41,19 @@ def test_chains_that_begin_far_out_come_back() -> None:
         hb.simulate_cells(seed=2, family="ordinal", **CELLS), outcome="y", draws=100, progress=False
     )
     assert not fit.posterior["sample_stats"]["diverging"].any()
+
+
+def test_a_model_whose_scales_are_all_held_is_fitted() -> None:
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(12), 10), "y": rng.binomial(1, 0.3, 120)})
+    fit = hb.fit_mixed(
+        frame,
+        outcome="y",
+        family="bernoulli",
+        groups=["g"],
+        priors={"sd_g": hb.fixed(0)},
+        draws=200,
+        progress=False,
+    )
+    intercept = fit.tidy().set_index("term").loc["intercept", "mean"]
+    assert abs(intercept - np.log(frame["y"].mean() / (1 - frame["y"].mean()))) < CLOSE
