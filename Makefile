@@ -19,6 +19,7 @@ CONTENT := $(shell $(PYTHON) -c 'import hashlib, pathlib; print(hashlib.sha256(b
 STAMP := $(VENV)/.installed-$(CONTENT)
 BIN := $(VENV)/bin
 ARGS ?=
+NOTEBOOKS ?= notebooks
 
 .PHONY: help install replicate replicate-quick notebooks test test-slow test-lowest lint wheel clean
 
@@ -51,7 +52,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 notebooks: $(STAMP)
-	$(BIN)/python -m pytest notebooks $(ARGS)
+	$(BIN)/python -m pytest $(NOTEBOOKS) $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hitlbayes.inference.runtime import Progress, in_threads, silent
+from hitlbayes.inference.runtime import Progress, in_threads, known_options, silent
 
 BLOCK = 50
 QUARTER_TURN = 1.5
@@ -80,7 +80,8 @@ def programs(log_density: LogDensity, record: Record) -> Programs:
 
         return jax.lax.scan(body, walker, None, length=BLOCK)
 
-    return Programs(jax.jit(begin), jax.jit(advance))
+    options = known_options()
+    return Programs(jax.jit(begin, compiler_options=options), jax.jit(advance, compiler_options=options))
 
 
 def start(
