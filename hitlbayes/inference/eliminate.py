@@ -64,14 +64,14 @@ def unit_factors(
 
 def reduce_outer(
     kappa: jax.Array, ell: jax.Array, hyper: Hyper, units: Units, *, problem: Problem, layout: Layout
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What elimination takes from the outer system: curvature (m, m), slope (m,), twice the value ()."""
+) -> tuple[jax.Array, jax.Array]:
+    """What elimination takes from the outer system: curvature (m, m) and slope (m,)."""
     t, m = hyper.shock**2 * units.keep, kappa.shape[0]
     cross = tuple(by_unit(a * units.keep * kappa) for a in problem.basis)
     lin = tuple(by_unit(a * units.keep * ell) for a in problem.basis)
-    M, slope, explained = reduce_units(cross, lin, units)
+    M, slope, _ = reduce_units(cross, lin, units)
     flat, by_shock = (a.reshape(m, ell.size) for a in (kappa, t * kappa))
-    return M + by_shock @ flat.T, slope + by_shock @ ell.reshape(-1), explained + jnp.sum(t * ell**2)
+    return M + by_shock @ flat.T, slope + by_shock @ ell.reshape(-1)
 
 
 def reduce_units(cross: Vector, lin: Vector, units: Units) -> tuple[jax.Array, jax.Array, jax.Array]:

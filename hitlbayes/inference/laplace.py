@@ -56,8 +56,8 @@ from hitlbayes.inference.shocks import (
     finish,
     gather,
     level_at,
+    shock_at,
     spread,
-    standard_shock,
 )
 from hitlbayes.inference.sums import total
 from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
@@ -173,7 +173,7 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     shape = (layout.slots, layout.n_units)
     Q = gather(curvature, problem.shock, shape)
     units = unit_system(hyper, Q, problem, layout)
-    less_M, less_g, _ = reduce_outer(
+    less_M, less_g = reduce_outer(
         gather(kappa, problem.shock, shape),
         gather(pseudo, problem.shock, shape),
         hyper,
@@ -238,11 +238,8 @@ class _Parts(NamedTuple):
 def place(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> State:
     """The state at coordinates z (n,)."""
     parts = _parts(split(z, layout), anchor, problem, beliefs, layout=layout)
-    unit, shock = parts.small.unit, jnp.zeros(parts.grid.Q.shape, parts.ell.dtype)
-    if layout.has_shock:
-        tau, Q = parts.small.tau.astype(shock.dtype), parts.grid.Q
-        shock = tau * standard_shock(tau, parts.ell - Q * level_at(unit, problem.basis), parts.z_shock, Q)
-    return State(parts.psi, parts.outer, jnp.stack(unit, axis=1), shock)
+    shock = shock_at(parts.small, parts.ell, parts.z_shock, parts.grid)
+    return State(parts.psi, parts.outer, jnp.stack(parts.small.unit, axis=1), shock)
 
 
 def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> _Parts:

@@ -156,41 +156,24 @@ def prepare(
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
     target = hmc.single(hmc.Target(anchor, problem, beliefs))
-    _, psi = warm_up(
-        first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS, log_angle=np.log(FIRST_ANGLE)
-    )
+    _, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
     moved, bent = rebend(psi, np.full(len(psi), 1.0 / len(psi)), beliefs, layout=layout)
     longer = stretch(psi, beliefs, bent, layout=layout)
     anchor = recentre(anchor, moved, problem, bent, stretch=longer, layout=layout)
     progress("adapting", 0.05)
     target = hmc.single(hmc.Target(anchor, problem, bent))
-    walkers, _ = warm_up(
-        second,
-        target,
-        focus,
-        layout=layout,
-        chains=chains,
-        blocks=SETTLE_BLOCKS,
-        log_angle=np.log(FIRST_ANGLE),
-    )
+    walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
     log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
     return Start(anchor, bent, tuple(walker._replace(log_angle=log_angle) for walker in walkers))
 
 
 def warm_up(
-    key: jax.Array,
-    target: hmc.Target,
-    focus: Focus,
-    *,
-    layout: Layout,
-    chains: int,
-    blocks: int,
-    log_angle: float,
+    key: jax.Array, target: hmc.Target, focus: Focus, *, layout: Layout, chains: int, blocks: int
 ) -> tuple[list[hmc.Walker], np.ndarray]:
     """Chains with their angles adapted, and the hyperparameters (draws, k) of all blocks but the first."""
 
     def one(key: jax.Array) -> tuple[hmc.Walker, np.ndarray]:
-        walker, seen = begin(key, target, jnp.asarray(log_angle), layout=layout), []
+        walker, seen = begin(key, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout), []
         for _ in range(blocks):
             walker, record = advance(walker, target, focus, jnp.asarray(True), layout=layout)
             seen.append(np.asarray(record.kept.psi))

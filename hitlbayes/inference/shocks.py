@@ -104,10 +104,14 @@ def level_at(unit: Vector, basis: jax.Array) -> jax.Array:
     return sum(a * u for a, u in zip(basis, unit, strict=True))  # type: ignore[return-value]
 
 
-def standard_shock(tau: jax.Array, rest: jax.Array, z: jax.Array, Q: jax.Array) -> jax.Array:
-    """s (T, N) at coordinates z (T, N), `rest` (T, N) the pseudo-slope that units leave to the shocks."""
-    keep = 1.0 / (1.0 + tau**2 * Q)
-    return tau * keep * rest + jnp.sqrt(keep) * z
+def shock_at(small: Small, ell: jax.Array, z: jax.Array, grid: Grid) -> jax.Array:
+    """Shocks (T, N) at coordinates z (T, N); zero where the model has none, z then being (0, N)."""
+    if not z.shape[0]:
+        return jnp.zeros(grid.Q.shape, z.dtype)
+    tau = small.tau.astype(z.dtype)
+    keep = 1.0 / (1.0 + tau**2 * grid.Q)
+    rest = ell - grid.Q * level_at(small.unit, grid.basis)
+    return tau * (tau * keep * rest + jnp.sqrt(keep) * z)
 
 
 def finish(
@@ -126,10 +130,7 @@ def finish(
 
 def delta_at(small: Small, shift: jax.Array, ell: jax.Array, z: jax.Array, grid: Grid) -> jax.Array:
     """Move of each row's linear predictor since the anchor (R,)."""
-    inner = level_at(small.unit, grid.basis)
-    if z.shape[0]:
-        tau = small.tau.astype(z.dtype)
-        inner = inner + tau * standard_shock(tau, ell - grid.Q * inner, z, grid.Q)
+    inner = level_at(small.unit, grid.basis) + shock_at(small, ell, z, grid)
     return shift + spread(inner - grid.inside, grid.shock)
 
 

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import hitlbayes.errors as errors
 from hitlbayes.versions import versions
@@ -130,6 +132,11 @@ def only_one(root: Path) -> Iterator[None]:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file; NaN is refused, since other readers of JSON refuse it."""
     path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, None where a number is not finite, as JSON has it."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
 
 
 def read_json(path: Path) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hitlbayes.design.escalation import CONTROL
@@ -14,7 +13,7 @@ from hitlbayes.replication.context import Context, twin_unit
 from hitlbayes.replication.did import RETRY_FACTOR, TableResult
 from hitlbayes.replication.escalation import matched_of
 from hitlbayes.replication.specs import TableSpec, table_spec
-from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import NORMAL_975
 
@@ -89,8 +88,7 @@ def _write(folder: Path, *, spec: TableSpec, context: Context) -> None:
     fit.surface().to_frame().to_csv(folder / "surface.csv", index=False)
     told = {"types": list(fit.types), "sets": len(fit.posterior), "ok": check.ok, "seconds": fit.seconds}
     told |= {"problems": "; ".join(check.problems), "r_hat": check.r_hat, "ess_bulk": check.ess_bulk}
-    finite = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in told.items()}
-    write_json(folder / "fit.json", finite)
+    write_json(folder / "fit.json", without_nan(told))
 
 
 def _fit_checked(*, spec: TableSpec, context: Context) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from hitlbayes.replication.context import Context, chats_path, twin_unit
 from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import TableSpec, table_spec
-from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
 from hitlbayes.replication.work import Unit
 from hitlbayes.twin.rounds import chat_rounds
 
@@ -74,5 +73,4 @@ def _write(folder: Path, *, spec: TableSpec, context: Context) -> None:
     told = {"ok": check.ok, "fits": len(fit.fits), "history": fit.history, "seconds": fit.seconds}
     told |= {"problems": "; ".join(check.problems), "r_hat": check.r_hat, "ess_bulk": check.ess_bulk}
     told |= {"A5": density.band, "A6": path.band, "rounds": int(fit.counts["at_risk"].sum())}
-    finite = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in told.items()}
-    write_json(folder / "fit.json", finite)
+    write_json(folder / "fit.json", without_nan(told))

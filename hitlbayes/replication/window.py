@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from hitlbayes.chatlog import Panel, flag_crossing, panel, read_chats, without
 from hitlbayes.replication.context import START, Context, chats_path, panel_of, truth_of, twin_unit
 from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import cells, table_spec
-from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import effect_row, in_units
 
@@ -81,5 +80,4 @@ def _write(folder: Path, *, context: Context, shorter: bool) -> None:
         effect_row(fit, truth=None if truth is None else in_units(truth, units=fit.units), weight="chat")
     )
     row |= {"label": LABELS[shorter], "chats": chats.n_chats, "left_out": left_out}
-    finite = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
-    write_json(folder / "fit.json", finite)
+    write_json(folder / "fit.json", without_nan(row))
