@@ -26,8 +26,12 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
+from hitlbayes.inference.sums import total
+
 HALF_LOG_TWO_PI = 0.9189385332046727
 COUNTS = ("count", "truncated count")
+SIGNED = ("over", "unit", "period", "tau")  # scales in psi that carry a sign, which no density sees
+LEAST_EXCESS = 1e-8  # of variance over mean^2, where a count is Poisson to all digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,16 @@ class Layout:
 
 
 class Psi(NamedTuple):
-    """Loadings (M,), log residual SDs, log of 1/sqrt(shape) of counts, log gaps between cutpoints, scales.
+    """Loadings (M,), log residual SDs, overdispersions of counts, log gaps between cutpoints, scales.
+
+    A count with mean m has variance m + (over m)^2; at zero it is Poisson.
 
     unit, period : (1 + M,) scales of the factor's part and of each measure's own; tau : (G,)
     """
 
     loading: jax.Array
     log_sigma: jax.Array
-    log_over: jax.Array
+    over: jax.Array
     log_gap: jax.Array
     unit: jax.Array
     period: jax.Array
@@ -193,23 +199,22 @@ def predictor(state: State, data: Data) -> jax.Array:
 
 
 def log_likelihood(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> jax.Array:
-    """Log likelihood of everything seen."""
-    total = jnp.zeros(())
-    sigma, over, gap = iter(psi.log_sigma), iter(psi.log_over), 0
-    tallies = iter(data.tallies)
+    """Log likelihood of everything seen; terms in eta's precision, their sum in double."""
+    value, near = jnp.zeros(()), jax.tree.map(lambda a: a.astype(eta.dtype), psi)
+    sigma, over, gap = iter(near.log_sigma), zip(psi.over, data.tallies, strict=True), 0
     for m, family in enumerate(layout.families):
         y, seen, e = data.y[m], data.seen[m], eta[m] + data.offset[m]
         if family == "lognormal":
-            total += _lognormal(e, y, seen, next(sigma))
+            value += _lognormal(e, y, seen, next(sigma))
         elif family in COUNTS:
-            total += _count(e, y, seen, next(over), next(tallies), truncated=family == "truncated count")
+            value += _count(e, y, seen, *next(over), truncated=family == "truncated count")
         elif family == "bernoulli":
-            total += jnp.sum(seen * (y * e - jax.nn.softplus(e)))
+            value += total(seen * (y * e - jax.nn.softplus(e)))
         else:
             extra = layout.categories[m] - 2
-            total += _ordinal(e, y, seen, psi.log_gap[gap : gap + extra])
+            value += _ordinal(e, y, seen, psi.log_gap[gap : gap + extra])
             gap += extra
-    return total
+    return value
 
 
 def log_prior(state: State, data: Data, layout: Layout) -> jax.Array:
@@ -217,10 +222,9 @@ def log_prior(state: State, data: Data, layout: Layout) -> jax.Array:
     psi, scales = state.psi, data.scales
     value = -0.5 * sum(jnp.sum(a**2) for a in (state.common, state.own, state.period, state.unit, state.chat))
     value -= 0.5 * jnp.sum((psi.loading / scales.loading) ** 2)
-    for log_sd, scale in ((psi.log_sigma, scales.sigma), (psi.log_over, scales.over)):
-        value += jnp.sum(log_sd - 0.5 * (jnp.exp(log_sd) / scale) ** 2)
-    for sd, scale in ((psi.unit, scales.unit), (psi.period, scales.period), (psi.tau, scales.tau)):
-        value -= 0.5 * jnp.sum((sd / scale) ** 2)
+    value += jnp.sum(psi.log_sigma - 0.5 * (jnp.exp(psi.log_sigma) / scales.sigma) ** 2)
+    for name in SIGNED:
+        value -= 0.5 * jnp.sum((getattr(psi, name) / getattr(scales, name)) ** 2)
     gap = 0
     for m, family in enumerate(layout.families):
         if family != "ordinal":
@@ -247,44 +251,50 @@ def cutpoints(intercept: jax.Array, log_gap: jax.Array) -> jax.Array:
     return -intercept + jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.exp(log_gap))])
 
 
-def log_zero(eta: jax.Array, log_over: jax.Array) -> jax.Array:
+def excess(over: jax.Array) -> jax.Array:
+    """Variance of counts beyond the Poisson's over the squared mean, one over the shape; never quite zero."""
+    return over**2 + LEAST_EXCESS
+
+
+def log_zero(eta: jax.Array, over: jax.Array) -> jax.Array:
     """Log probability of zero of a negative binomial count with mean exp(eta)."""
-    return -jnp.exp(-2 * log_over) * jnp.log1p(jnp.exp(eta + 2 * log_over))
+    return -jnp.log1p(jnp.exp(eta) * excess(over)) / excess(over)
 
 
 def _lognormal(eta: jax.Array, y: jax.Array, seen: jax.Array, log_sigma: jax.Array) -> jax.Array:
     """`y` is the log of the value; the density is that of the log."""
-    return jnp.sum(seen * (-0.5 * jnp.exp(-2 * log_sigma) * (y - eta) ** 2 - log_sigma - HALF_LOG_TWO_PI))
+    return total(seen * (-0.5 * jnp.exp(-2 * log_sigma) * (y - eta) ** 2 - log_sigma - HALF_LOG_TWO_PI))
 
 
 def _count(
     eta: jax.Array,
     y: jax.Array,
     seen: jax.Array,
-    log_over: jax.Array,
+    over: jax.Array,
     tally: tuple[jax.Array, jax.Array],
     *,
     truncated: bool,
 ) -> jax.Array:
-    shape = jnp.exp(-2 * log_over)
-    values, times = tally
-    constant = jnp.sum(times * (gammaln(values + shape) - gammaln(shape) - gammaln(values + 1)))
-    lift = jnp.log1p(jnp.exp(eta + 2 * log_over))  # log of (shape + mean) / shape
-    each = y * (eta + 2 * log_over) - (y + shape) * lift
+    shape, (values, times) = 1.0 / excess(over), tally
+    rising = gammaln(values + shape) - gammaln(shape) - values * jnp.log(shape)
+    constant = jnp.sum(times * (rising - gammaln(values + 1)))
+    near, shape = excess(over).astype(eta.dtype), shape.astype(eta.dtype)
+    lift = jnp.log1p(jnp.exp(eta) * near)  # log of (shape + mean) / shape
+    each = y * eta - (y + shape) * lift
     if truncated:
         each -= jnp.log(-jnp.expm1(-shape * lift))
-    return constant + jnp.sum(seen * each)
+    return constant + total(seen * each)
 
 
 def _ordinal(eta: jax.Array, y: jax.Array, seen: jax.Array, log_gap: jax.Array) -> jax.Array:
     """Cumulative logit with its intercept in eta: sum_j [(n_j + n_j+1) log s(z_j) - n_j+1 z_j] + gaps."""
-    offset = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.exp(log_gap))])
-    total = jnp.zeros(())
+    offset = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.exp(log_gap))]).astype(eta.dtype)
+    value = jnp.zeros(())
     for j in range(offset.shape[0]):
         z = offset[j] - eta
         low, high = (y == j) * seen, (y == j + 1) * seen
-        total += jnp.sum((low + high) * jax.nn.log_sigmoid(z) - high * z)
+        value += total((low + high) * jax.nn.log_sigmoid(z) - high * z)
     for j in range(log_gap.shape[0]):
-        between = jnp.sum((y == j + 1) * seen)
-        total += between * jnp.log(-jnp.expm1(-jnp.exp(log_gap[j])))
-    return total
+        between = total((y == j + 1) * seen)
+        value += between * jnp.log(-jnp.expm1(-jnp.exp(log_gap[j])))
+    return value

@@ -20,8 +20,8 @@ from hitlbayes.fitting.factor import (
     State,
     coefficients,
     cutpoints,
+    excess,
     log_zero,
-    predictor,
 )
 
 NODES = 16  # Gauss-Legendre; the share's integrand is smooth but near zero (error below 2e-4)
@@ -51,9 +51,9 @@ class Averages(NamedTuple):
     reference: jax.Array
 
 
-def averages(state: State, data: Data, focus: Focus, layout: Layout) -> Averages:
-    """Average expected measures over each contrast's chats."""
-    eta = predictor(state, data)[:, focus.rows]
+def averages(eta: jax.Array, state: State, data: Data, focus: Focus, layout: Layout) -> Averages:
+    """Average expected measures over each contrast's chats, from the predictor (M, n) of all."""
+    eta = eta[:, focus.rows].astype(state.psi.loading.dtype)
     _, slopes = coefficients(state, data)
     less = eta - slopes[focus.column].T
     return Averages(*(_average(e, state.psi, focus, layout) for e in (eta, less)))
@@ -75,15 +75,15 @@ def expected(eta: jax.Array, m: int, psi: Psi, layout: Layout) -> jax.Array:
     mean = jnp.exp(eta)
     if family == "count":
         return mean
-    return mean / -jnp.expm1(log_zero(eta, log_over(m, psi, layout)))
+    return mean / -jnp.expm1(log_zero(eta, over_of(m, psi, layout)))
 
 
-def log_over(m: int, psi: Psi, layout: Layout) -> jax.Array:
-    """Log of 1/sqrt(shape) of the count measure m."""
-    return psi.log_over[sum(f in COUNTS for f in layout.families[:m])]
+def over_of(m: int, psi: Psi, layout: Layout) -> jax.Array:
+    """Overdispersion of the count measure m."""
+    return psi.over[sum(f in COUNTS for f in layout.families[:m])]
 
 
-def expected_share(eta: jax.Array, log_over: jax.Array, before: jax.Array, *, truncated: bool) -> jax.Array:
+def expected_share(eta: jax.Array, over: jax.Array, before: jax.Array, *, truncated: bool) -> jax.Array:
     """Expected h / (h + before) of a negative binomial h with mean exp(eta).
 
     E[h / (h + a)] = 1 - integral over (0, 1) of G(t^(1/a)) dt, G the count's generating function.
@@ -92,10 +92,9 @@ def expected_share(eta: jax.Array, log_over: jax.Array, before: jax.Array, *, tr
     # t = v^3 puts nodes where G(t^(1/a)) bends
     v, weights = 0.5 * (1 + nodes), 0.5 * weights
     root = v[:, None] ** (3.0 / before)
-    shape = jnp.exp(-2 * log_over)
-    generating = (1.0 + jnp.exp(eta + 2 * log_over) * (1.0 - root)) ** -shape
+    generating = jnp.exp(-jnp.log1p(jnp.exp(eta) * excess(over) * (1.0 - root)) / excess(over))
     if truncated:
-        zero = jnp.exp(log_zero(eta, log_over))
+        zero = jnp.exp(log_zero(eta, over))
         generating = (generating - zero) / (1.0 - zero)
     return 1.0 - (weights * 3.0 * v**2) @ generating
 
@@ -111,6 +110,6 @@ def _average(eta: jax.Array, psi: Psi, focus: Focus, layout: Layout) -> jax.Arra
         m = layout.share_of
         truncated = layout.families[m] == "truncated count"
         share = focus.weights @ expected_share(
-            eta[m], log_over(m, psi, layout), focus.ai_rounds, truncated=truncated
+            eta[m], over_of(m, psi, layout), focus.ai_rounds, truncated=truncated
         )
     return jnp.stack([*found, share], axis=1)

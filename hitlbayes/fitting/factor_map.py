@@ -25,13 +25,15 @@ from hitlbayes.fitting.factor import (
     State,
     coefficients,
     column_scales,
+    excess,
     group_effects,
-    log_density,
     log_likelihood,
+    log_prior,
     predictor,
     split_outer,
     split_psi,
 )
+from hitlbayes.inference.sums import total
 
 LEAST_CURVATURE = 1e-3
 
@@ -67,57 +69,72 @@ class Anchor(NamedTuple):
     unit_h: jax.Array
 
 
-def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> tuple[State, jax.Array]:
-    """The model's state at coordinates z, and the log-Jacobian of the map up to a constant."""
+class Placed(NamedTuple):
+    """The model's state, its predictor eta (M, n) and the map's log-Jacobian up to a constant."""
+
+    state: State
+    eta: jax.Array
+    spent: jax.Array
+
+
+def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> Placed:
+    """The model's state at coordinates z."""
     z_psi, z_outer, z_period, z_unit, z_chat = _split(z, layout)
-    m = layout.measures
+    m, narrow = layout.measures, data.X.dtype
     psi = split_psi(anchor.psi + anchor.root @ z_psi, layout)
+    loading = psi.loading.astype(narrow)
     outer, spent = _level(outer_scaling(psi, data, layout), anchor.outer_J, anchor.outer_h, z_outer)
     intercept, common, own = split_outer(outer, layout)
     empty = State(psi, intercept, common, own, *(jnp.zeros(0),) * 3)
     slopes = jnp.vstack([*(a.reshape(-1, m) for a in coefficients(empty, data))])
     moved = slopes - anchor.slopes
 
-    h = anchor.period_h - anchor.period_C @ moved.ravel()
-    scaling = group_scaling(psi.period, psi.loading)
-    level = jax.vmap(lambda J, h, z: _level(scaling, J, h, z))
-    period, more = level(anchor.period_J, h, z_period.reshape(-1, 1 + m))
-    spent += jnp.sum(more)
-    now = group_effects(period, psi.period, psi.loading)
-    shift = moved[0][:, None] + moved[1:].T @ data.X + (now - anchor.period)[data.period].T
-
-    pull = anchor.weight * shift - anchor.half * jnp.sum(anchor.half * shift, axis=0)
-    h = anchor.unit_h - jax.ops.segment_sum(
-        pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True
+    period, of_period, more = _groups(
+        psi.period,
+        psi.loading,
+        anchor.period_J,
+        anchor.period_h - anchor.period_C @ moved.ravel(),
+        z_period,
     )
-    scaling_unit = group_scaling(psi.unit, psi.loading)
-    level = jax.vmap(lambda J, h, z: _level(scaling_unit, J, h, z))
-    unit, more = level(anchor.unit_J, h, z_unit.reshape(-1, 1 + m))
-    spent += jnp.sum(more)
+    spent += more
+    shift = _kept(_fitted(moved, data) + (of_period - anchor.period).astype(narrow).T[:, data.period])
+    pull = _kept(anchor.weight * shift - anchor.half * _kept(jnp.sum(anchor.half * shift, axis=0)))
+    lost = jax.ops.segment_sum(pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True)
+    unit, of_unit, more = _groups(psi.unit, psi.loading, anchor.unit_J, anchor.unit_h - lost, z_unit)
+    spent += more
 
-    own_eta = slopes[0][:, None] + slopes[1:].T @ data.X + now[data.period].T
-    own_eta += group_effects(unit, psi.unit, psi.loading)[data.unit].T
+    own_eta = _fitted(slopes, data) + of_period.astype(narrow).T[:, data.period]
+    own_eta = _kept(own_eta + of_unit.astype(narrow).T[:, data.unit])
     # a chat's factor has little data: its precision must follow the dispersions of counts and delays
     score, curvature = own_expansion(anchor.eta, psi, data, layout)
-    curvature = data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE)
-    precision = 1.0 + psi.loading**2 @ curvature
-    mean = psi.loading @ (curvature * (anchor.eta - own_eta) + anchor.score + score) / precision
-    chat = mean + z_chat / jnp.sqrt(precision)
-    spent -= 0.5 * jnp.sum(jnp.log(precision))
-    return State(psi, intercept, common, own, period, unit, chat), spent
+    curvature = _kept(data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE))
+    precision = 1.0 + loading**2 @ curvature
+    mean = loading @ (curvature * (anchor.eta - own_eta) + anchor.score + score) / precision
+    chat = _kept(mean + z_chat.astype(narrow) / jnp.sqrt(precision))
+    spent -= 0.5 * total(jnp.log(precision))
+    state = State(psi, intercept, common, own, period, unit, chat)
+    return Placed(state, own_eta + loading[:, None] * chat, spent)
 
 
 def mapped_density(z: jax.Array, arguments: tuple[Anchor, Data], layout: Layout) -> jax.Array:
     """Log posterior density of coordinates z up to a constant."""
     anchor, data = arguments
-    state, spent = place(z, anchor, data, layout)
-    return log_density(state, data, layout)[0] + spent
+    state, eta, spent = place(z, anchor, data, layout)
+    return log_likelihood(eta, state.psi, data, layout) + log_prior(state, data, layout) + spent
+
+
+def single(anchor: Anchor, data: Data) -> tuple[Anchor, Data]:
+    """The same with every array over chats in single precision; sums and what is solved stay in double."""
+    chats = ("eta", "score", "curvature", "weight", "half")
+    large = {name: getattr(anchor, name).astype(jnp.float32) for name in chats}
+    seen = {name: getattr(data, name).astype(jnp.float32) for name in ("y", "seen", "offset", "X")}
+    return anchor._replace(**large), data._replace(**seen)
 
 
 def own_expansion(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:
     """Score and curvature (M, n) in eta of delays and (as if not truncated) counts; zero elsewhere."""
     score, curvature = [], []
-    sigma, over = iter(psi.log_sigma), iter(psi.log_over)
+    sigma, over = (iter(a.astype(eta.dtype)) for a in (psi.log_sigma, excess(psi.over)))
     for m, family in enumerate(layout.families):
         y = data.y[m]
         if family == "lognormal":
@@ -125,10 +142,9 @@ def own_expansion(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> tuple
             score.append(weight * (y - eta[m]))
             curvature.append(jnp.full_like(y, weight))
         elif family in COUNTS:
-            excess = jnp.exp(2 * next(over))
-            lift = excess * jnp.exp(eta[m] + data.offset[m])
-            score.append(y - (y + 1 / excess) * lift / (1 + lift))
-            curvature.append((y + 1 / excess) * lift / (1 + lift) ** 2)
+            more, mean = next(over), jnp.exp(eta[m] + data.offset[m])
+            score.append(y - (1 + y * more) * mean / (1 + more * mean))
+            curvature.append((1 + y * more) * mean / (1 + more * mean) ** 2)
         else:
             score.append(jnp.zeros_like(y))
             curvature.append(jnp.zeros_like(y))
@@ -215,6 +231,27 @@ def expand(state: State, root: np.ndarray, data: Data, layout: Layout) -> Anchor
 def flat_psi(psi: Psi) -> jax.Array:
     """Psi as one array."""
     return jnp.concatenate([jnp.ravel(a) for a in psi])
+
+
+def _fitted(slopes: jax.Array, data: Data) -> jax.Array:
+    """Intercepts and columns' part (M, n) of the predictor, from slopes (1 + P, M)."""
+    near = slopes.astype(data.X.dtype)
+    return near[0][:, None] + near[1:].T @ data.X
+
+
+def _kept(a: jax.Array) -> jax.Array:
+    """The same array, computed once: the compiler would repeat its making in every loop that reads it."""
+    return jax.lax.optimization_barrier(a)
+
+
+def _groups(
+    scales: jax.Array, loading: jax.Array, J: jax.Array, h: jax.Array, z: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Standardised effects of groups (G, 1 + M), those on the links' scales (G, M), and the log-Jacobian."""
+    scaling = group_scaling(scales, loading)
+    level = jax.vmap(lambda J, h, z: _level(scaling, J, h, z))
+    effects, spent = level(J, h, z.reshape(len(J), -1))
+    return effects, group_effects(effects, scales, loading), jnp.sum(spent)
 
 
 def _level(scaling: jax.Array, J: jax.Array, h: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 
 from hitlbayes.fitting.factor import (
     COUNTS,
+    SIGNED,
     Data,
     Layout,
     Psi,
@@ -27,7 +28,7 @@ from hitlbayes.fitting.factor import (
     split_psi,
 )
 from hitlbayes.fitting.factor_effects import Averages, Focus, averages
-from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place
+from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place, single
 from hitlbayes.inference import rotation
 from hitlbayes.inference.runtime import Progress, silent
 
@@ -87,7 +88,7 @@ def sample_factor(
     state = climb(State(psi, *_nothing(layout)), data, layout)
     root = np.eye(layout.sizes[0]) * FIRST_SPREAD * np.sqrt(TYPICAL / layout.chats)
     anchor = expand(state, root, data, layout)
-    given = ((anchor, data), focus)
+    given = (single(anchor, data), focus)
     walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed)
     progress("compiling", 0.02)
     programs = rotation.compiled(programs, walkers[0], given)
@@ -95,7 +96,7 @@ def sample_factor(
         progress("pilot", 0.1 * (1 + number))
         walkers, turns = rotation.run(programs, walkers, given, draws=length, adapt=True)
         anchor = recentre(state, turns.record.psi, data, layout)
-        given = ((anchor, data), focus)
+        given = (single(anchor, data), focus)
         walkers = rotation.start(
             programs, given, size=layout.size, chains=chains, seed=seed + 1 + number, like=walkers
         )
@@ -127,8 +128,8 @@ def first_psi(data: Data, layout: Layout, *, anchor_measure: int) -> Psi:
         if family == "lognormal":
             sigma.append(np.log(values.std()))
         elif family in COUNTS:
-            excess = max(values.var() - values.mean(), 0.05 * values.mean()) / values.mean() ** 2
-            over.append(0.5 * np.log(excess))
+            more = max(values.var() - values.mean(), 0.05 * values.mean()) / values.mean() ** 2
+            over.append(np.sqrt(more))
         elif family == "ordinal":
             share = np.bincount(values.astype(int), minlength=layout.categories[m]) + 0.5
             below = np.cumsum(share / share.sum())[:-1]
@@ -167,8 +168,7 @@ def climb(state: State, data: Data, layout: Layout) -> State:
 def recentre(state: State, seen: Psi, data: Data, layout: Layout) -> Anchor:
     """The expansion at the pilot's mean psi, with the pilot's covariance, pulled a little to a diagonal."""
     half = np.shape(seen.loading)[1] // 2
-    fold = seen._replace(unit=np.abs(seen.unit), period=np.abs(seen.period), tau=np.abs(seen.tau))
-    draws = np.concatenate([np.asarray(a)[:, half:] for a in fold], axis=2)
+    draws = np.concatenate([np.asarray(a)[:, half:] for a in unsigned(seen)], axis=2)
     draws = draws.reshape(-1, draws.shape[2])  # whole, since a model without counts has no scales of theirs
     centre, spread = draws.mean(axis=0), np.atleast_2d(np.cov(draws.T))
     size = np.sqrt(np.diag(spread)) + 1e-6
@@ -186,12 +186,7 @@ def turn_signs(kept: Kept, *, anchor_measure: int) -> Kept:
     def turned(part: np.ndarray) -> np.ndarray:
         return np.concatenate([part[..., :1] * sign[..., None, None], part[..., 1:]], axis=-1)
 
-    psi = kept.psi._replace(
-        loading=kept.psi.loading * sign[..., None],
-        unit=np.abs(kept.psi.unit),
-        period=np.abs(kept.psi.period),
-        tau=np.abs(kept.psi.tau),
-    )
+    psi = unsigned(kept.psi._replace(loading=kept.psi.loading * sign[..., None]))
     return kept._replace(
         psi=psi,
         kappa=kept.kappa * sign[..., None],
@@ -199,6 +194,11 @@ def turn_signs(kept: Kept, *, anchor_measure: int) -> Kept:
         period=turned(kept.period),
         chat=kept.chat * sign[..., None],
     )
+
+
+def unsigned(psi: Psi) -> Psi:
+    """Draws of psi without the signs of scales."""
+    return psi._replace(**{name: np.abs(getattr(psi, name)) for name in SIGNED})
 
 
 def watched(layout: Layout) -> np.ndarray:
@@ -210,7 +210,7 @@ def watched(layout: Layout) -> np.ndarray:
 def _programs(layout: Layout) -> rotation.Programs:
     def record(z: jax.Array, key: jax.Array, given: Any) -> Kept:
         (anchor, data), focus = given
-        state, _ = place(z, anchor, data, layout)
+        state, eta, _ = place(z, anchor, data, layout)
         psi = state.psi
         intercept, slopes = coefficients(state, data)
         return Kept(
@@ -221,7 +221,7 @@ def _programs(layout: Layout) -> rotation.Programs:
             state.unit * psi.unit,
             state.period * psi.period,
             state.chat[watched(layout)],
-            averages(state, data, focus, layout),
+            averages(eta, state, data, focus, layout),
         )
 
     def density(z: jax.Array, given: Any) -> jax.Array:

@@ -78,13 +78,14 @@ def quick_jit(function: Callable[..., T], *, static_argnames: str) -> Callable[.
     """`jax.jit` for programs that run side by side, one on each core."""
 
     @cache
-    def made() -> Callable[..., T]:
+    def made() -> Any:
         return jax.jit(function, static_argnames=static_argnames, compiler_options=known_options())
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> T:
         return made()(*args, **options)
 
+    call.lower = lambda *args, **options: made().lower(*args, **options)  # type: ignore[attr-defined]
     return call
 
 
@@ -95,18 +96,33 @@ def cores() -> int:
 
 def in_threads(task: Callable[[int], T], count: int) -> list[T]:
     """Run task(0) ... task(count - 1) on as many threads as there are cores; results in order."""
-
-    device = jax.config.jax_default_device
-
-    def inside(i: int) -> T:
-        # Both settings belong to the thread that made them.
-        with jax.enable_x64(True), jax.default_device(device):
-            return task(i)
-
     if count == 1 or cores() == 1:
         return [task(i) for i in range(count)]
     with ThreadPoolExecutor(max_workers=min(count, cores())) as pool:
-        return list(pool.map(inside, range(count)))
+        return list(pool.map(_as_here(task), range(count)))
+
+
+@contextmanager
+def meanwhile(task: Callable[[], object]) -> Iterator[None]:
+    """Run a task on another core while the block runs, and wait for it; not at all where there is one core."""
+    if cores() == 1:
+        yield
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(_as_here(task))
+        yield
+        running.result()
+
+
+def _as_here(task: Callable[..., T]) -> Callable[..., T]:
+    """The task with this thread's precision and device, which are settings of a thread."""
+    device = jax.config.jax_default_device
+
+    def inside(*args: Any) -> T:
+        with jax.enable_x64(True), jax.default_device(device):
+            return task(*args)
+
+    return inside
 
 
 def silent(what: str, fraction: float) -> None:

@@ -24,7 +24,7 @@ from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
-from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
+from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, quick_jit, silent
 
 T = TypeVar("T")
 
@@ -100,6 +100,9 @@ def begin(key: jax.Array, target: hmc.Target, log_angle: jax.Array, *, layout: L
     return hmc.start(key, target, layout=layout, log_angle=log_angle)
 
 
+_single = jax.jit(hmc.single)
+
+
 def sample(
     state: State,
     problem: Problem,
@@ -152,7 +155,8 @@ def prepare(
 ) -> Start:
     """Find the mode, make the map, make it once more after a pilot, and adapt the angle."""
     progress("finding the mode", 0.0)
-    anchor = find_anchor(state, problem, beliefs, layout=layout)
+    with meanwhile(partial(compile_advance, state, problem, beliefs, focus, layout=layout)):
+        anchor = find_anchor(state, problem, beliefs, layout=layout)
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
     target = hmc.single(hmc.Target(anchor, problem, beliefs))
@@ -165,6 +169,16 @@ def prepare(
     walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
     log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
     return Start(anchor, bent, tuple(walker._replace(log_angle=log_angle) for walker in walkers))
+
+
+def compile_advance(
+    state: State, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout
+) -> None:
+    """Have the program of `advance` ready, from the shapes of its arguments alone."""
+    anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)
+    target = _single.eval_shape(hmc.Target(anchor, problem, beliefs))
+    walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)
+    advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 
 def warm_up(
@@ -224,9 +238,9 @@ def run_chains(
 
 def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:
     """Shapes of what `prepare` makes."""
-    anchor = jax.eval_shape(partial(anchor_at, layout=layout), state, problem, beliefs)
+    anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)
     target, key = hmc.Target(anchor, problem, beliefs), jax.random.key(0)
-    walker = jax.eval_shape(partial(begin, layout=layout), key, target, jnp.zeros(()))
+    walker = begin.eval_shape(key, target, jnp.zeros(()), layout=layout)
     return Start(anchor, beliefs, (walker,) * chains)
 
 

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 
 LANES = 32  # up to which XLA leaves a sum as it is
-MANY = 8192  # entries whose sum is not unrolled
 FACTORS = 16  # whose product stays far from the smallest number
 
 
@@ -25,10 +24,9 @@ def total(x: jax.Array) -> jax.Array:
     wide = jnp.result_type(float)
     while x.ndim > 1:
         x = over_slots(x, wide)
-    if x.size > MANY:
-        return jnp.sum(x, dtype=wide)
-    lanes = next(n for n in range(LANES, 0, -1) if x.size % n == 0)
-    return jnp.sum(over_slots(x.reshape(-1, lanes), wide))
+    even = x.size - x.size % LANES
+    rest = jnp.sum(x[even:], dtype=wide)
+    return rest + total(jnp.sum(x[:even].reshape(LANES, -1), axis=0, dtype=wide)) if even else rest
 
 
 def log_products(x: jax.Array) -> jax.Array:

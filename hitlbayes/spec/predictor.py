@@ -27,7 +27,7 @@ class Design:
 
     X : (R, P) covariates, centred and scaled where they are controls
     names : (P,) their names
-    centre, scale : (P,) what was taken off and divided by
+    centre, scale : (P,) what was taken off and divided by: SDs, or the difference of a binary column's values
     dropped : columns left out because others already say the same
     """
 
@@ -201,9 +201,18 @@ def _assemble(first: pd.DataFrame, others: pd.DataFrame) -> Design:
     X = X[:, kept]
     own = np.array([names[j] in first.columns for j in kept], bool)
     centre = np.where(own, 0.0, X.mean(axis=0) if len(X) else 0.0)
-    scale = np.where(own, 1.0, X.std(axis=0))
+    scale = np.where(own, 1.0, _steps(X))
     dropped = tuple(n for n, k in zip(names, keep, strict=True) if not k)
     return Design((X - centre) / scale, tuple(names[j] for j in kept), centre, scale, dropped)
+
+
+def _steps(X: np.ndarray) -> np.ndarray:
+    """What priors count as one step of each column: the difference of its two values, else its SD.
+
+    A rare binary column has a small SD, and a prior for one SD of it would allow it anything.
+    """
+    binary = np.array([len(np.unique(x)) == 2 for x in X.T], bool)
+    return np.where(binary, np.ptp(X, axis=0), X.std(axis=0)) if len(X) else np.ones(X.shape[1])
 
 
 def _independent(X: np.ndarray, *, always: int) -> np.ndarray:

@@ -6,7 +6,8 @@ name            default                                in words
 intercept       normal(mean outcome, 5 s)              the outcome's level is somewhere near the data
 treatment       normal(0, s)                           an effect of one outcome SD (Gaussian) or of one
                                                        logit or log point would already be large
-coef            normal(0, 2.5 s), standardised         looser, for one SD of any control
+coef            normal(0, 2.5 s), standardised         looser, for one SD of a control, or for a binary
+                                                       one's two values
 sd_level        half-normal(s)                         units differ by at most about one SD or logit
 sd_drift        half-normal(s / 2)                     and move by less than they differ
 sd_effect       half-normal(s / 2)                     and respond about as differently as they drift

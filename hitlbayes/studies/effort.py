@@ -214,7 +214,7 @@ def _dataset(
         "coef": ((*lead, "column", "measure"), kept.slopes[:, :, used]),
         "kappa": ((*lead, "column"), kept.kappa[:, :, used]),
         "log_sigma": ((*lead, "lognormal"), kept.psi.log_sigma),
-        "log_overdispersion": ((*lead, "count"), kept.psi.log_over),
+        "overdispersion": ((*lead, "count"), kept.psi.over),
         "log_gap": ((*lead, "gap"), kept.psi.log_gap),
         "sd_worker": ((*lead, "part"), kept.psi.unit),
         "sd_day": ((*lead, "part"), kept.psi.period),

@@ -80,7 +80,7 @@ def values(state: State, layout: Layout, data) -> dict[str, jax.Array]:
         "text": state.own[text[0]],
         "intercept": (data.centre + data.spread * state.intercept)[np.array([0, 1, 2, 6])],
         "sigma": jnp.exp(psi.log_sigma[0]),
-        "over": jnp.exp(psi.log_over),
+        "over": psi.over,
     }
     for j, code in enumerate(("empathy", "information_seeking", "solution_provision")):
         cut = cutpoints(data.spread[3 + j] * state.intercept[3 + j], psi.log_gap[j : j + 1])
@@ -134,7 +134,7 @@ def test_engine_and_pymc_have_one_density(engine):
     with session():
 
         def flat(z: jax.Array) -> jax.Array:
-            state, _ = factor_map.place(z, anchor, data, layout)
+            state = factor_map.place(z, anchor, data, layout).state
             found = values(state, layout, data) | {NOISE: noise(state, data)}
             return jnp.concatenate(
                 [jnp.ravel(v)[: v.size - name.endswith("_share")] for name, v in found.items()]
@@ -143,7 +143,7 @@ def test_engine_and_pymc_have_one_density(engine):
         differences = []
         for point in range(POINTS):
             z = 0.7 * jax.random.normal(jax.random.key(point), (layout.size,))
-            state, _ = factor_map.place(z, anchor, data, layout)
+            state = factor_map.place(z, anchor, data, layout).state
             sign, volume = np.linalg.slogdet(np.asarray(jax.jacfwd(flat)(z)))
             assert sign != 0
             reference = float(logp({k: np.asarray(v) for k, v in values(state, layout, data).items()}))
