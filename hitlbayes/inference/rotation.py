@@ -18,7 +18,7 @@ import numpy as np
 from hitlbayes.inference.runtime import Progress, in_threads, known_options, silent
 
 BLOCK = 50
-QUARTER_TURN = 1.5
+TURN = 2.5  # radians of a trajectory: a direction wider than the pilot saw needs more than a quarter
 MOST_ROTATIONS = 16
 LARGEST_ANGLE = 1.1
 FIRST_ANGLE = 0.3
@@ -141,7 +141,7 @@ def _draw(
     key, k_momentum, k_angle, k_accept = jax.random.split(walker.key, 4)
     momentum = jax.random.normal(k_momentum, walker.z.shape)
     angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.6, maxval=1.1)
-    count = jnp.clip(jnp.round(QUARTER_TURN * jnp.exp(-walker.log_angle)), 2, MOST_ROTATIONS)
+    count = jnp.clip(jnp.round(TURN * jnp.exp(-walker.log_angle)), 2, MOST_ROTATIONS)
 
     def turn(_: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         z, p, _, slope = at
