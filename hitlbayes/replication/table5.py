@@ -48,6 +48,8 @@ def result(context: Context) -> TableResult:
         name: pd.concat([pd.read_csv(f / f"{name}.csv") for f in folders.values()], ignore_index=True)
         for name in ("contrasts", "types")
     }
+    partly = [f for f in folders.values() if (f / "beside.csv").exists()]
+    more["beside"] = pd.concat([pd.read_csv(f / "beside.csv") for f in partly], ignore_index=True)
     return TableResult(
         table=TABLE,
         title=spec.title,
@@ -107,6 +109,12 @@ def _write(folder: Path, *, outcome: str, spec: TableSpec, context: Context) -> 
     pairs = [p for p in PAIRS if set(p) <= set(fit.types)]
     fit.contrasts(pairs).assign(outcome=outcome).to_csv(folder / "contrasts.csv", index=False)
     fit.summary().assign(outcome=outcome).to_csv(folder / "types.csv", index=False)
+    from hitlbayes.studies.escalation_beside import beside  # starts JAX, as above
+
+    matched = matched_of(context)
+    if matched.pool[outcome].isna().any():  # of few pairs are both members known
+        other = beside(with_outcome(matched, outcome), outcome=outcome)
+        other.reset_index().assign(outcome=outcome).to_csv(folder / "beside.csv", index=False)
 
 
 def _fit_checked(outcome: str, *, spec: TableSpec, context: Context) -> tuple[Any, int]:

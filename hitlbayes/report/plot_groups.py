@@ -41,7 +41,7 @@ def plot_groups(found: Heterogeneity, *, ax: Axes | None = None) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_ylabel(found.by)
     axes.set_xlabel(f"effect on {outcome_label(fit.outcome)} ({fit.units})")
-    axes.legend(handles=legend_marks(["mean"]), loc="best")
+    axes.legend(handles=legend_marks(["mean"]), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     ok = fit.check().ok
     if ax is not None:
         canvas.mark(axes, synthetic=fit.synthetic, ok=ok)

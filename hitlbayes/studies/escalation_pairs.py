@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.fitting.model import Model
@@ -70,7 +71,15 @@ def with_pair_prior(model: Model, given: Prior | None) -> Model:
 def sample_with_pairs(model: Model, pair: np.ndarray, *, draws: int, chains: int, seed: int) -> Draws:
     """Draws of the Gaussian model of types with an effect of each pair; `pair` (R,) codes its cells."""
     layout = _lay_out(model, pair)
-    rng = np.random.default_rng(seed)
+    with threadpool_limits(1):  # points are solved side by side, one on each core
+        points, outer, weighed = _weigh(layout, size=draws * chains, rng=np.random.default_rng(seed))
+    return _named(model, layout, points, outer, shape=(chains, draws), weighed=weighed)
+
+
+def _weigh(
+    layout: Layout, *, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, psis.Smoothed]:
+    """Draws of the scales (size, n) and of the outer effects (size, f), and the weights they come from."""
     free = np.isnan(layout.held)
     n_scales, sigmas = int(free.sum()), len(layout.order)
     signs = np.array([[*s, *np.ones(sigmas)] for s in product((1.0, -1.0), repeat=n_scales)])
@@ -84,14 +93,18 @@ def sample_with_pairs(model: Model, pair: np.ndarray, *, draws: int, chains: int
         if weighed.k_hat < GOOD_K and weighed.effective > GOOD_SHARE * PROPOSED:
             break
         proposal = match_moments(points, tempered(weighed.log_weights, len(start)))
-    chosen = psis.resample(weighed.log_weights, draws * chains, rng=rng)
+    chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
-    outer = np.empty((len(chosen), layout.data.columns))
-    for which in np.unique(chosen):
-        solved = solve(layout.data, _scales(points[which], layout))
-        for k in np.flatnonzero(chosen == which):
-            outer[k] = draw_outer(solved, rng=rng)[: layout.data.columns]
-    return _named(model, layout, points[chosen], outer, shape=(chains, draws), weighed=weighed)
+    outer = np.empty((size, layout.data.columns))
+    used, own = np.unique(chosen), rng.spawn(len(points))
+
+    def fill(i: int) -> None:
+        solved = solve(layout.data, _scales(points[used[i]], layout))
+        for k in np.flatnonzero(chosen == used[i]):
+            outer[k] = draw_outer(solved, rng=own[i])[: layout.data.columns]
+
+    in_threads(fill, len(used))
+    return points[chosen], outer, weighed
 
 
 def _lay_out(model: Model, pair: np.ndarray) -> Layout:

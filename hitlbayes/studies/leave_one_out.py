@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from hitlbayes.diagnostics import K_HAT_LIMIT
-from hitlbayes.errors import SpecError
+from hitlbayes.errors import FitError, SpecError
 from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, unit_loglik
 from hitlbayes.inference.runtime import session
 from hitlbayes.result import Fit
@@ -88,6 +88,8 @@ def leave_one_out(fit: Fit, *, draws: int = DRAWS) -> LeaveOneOut:
     ------
     SpecError
         Another study, or an overdispersed count, whose likelihood needs every worker's histogram.
+    FitError
+        The likelihood is the same in every draw, or not finite: there is nothing to weigh.
 
     Examples
     --------
@@ -100,6 +102,7 @@ def leave_one_out(fit: Fit, *, draws: int = DRAWS) -> LeaveOneOut:
     from arviz_stats.base import array_stats
 
     loglik = worker_loglik(fit, draws=draws)
+    _check_weighable(loglik, keys_of(fit))
     log_weights, k_hat = array_stats.psislw(loglik.T)
     elpd = logsumexp(log_weights + loglik.T, axis=1)
     weights = np.exp(log_weights)
@@ -124,6 +127,20 @@ def leave_one_out(fit: Fit, *, draws: int = DRAWS) -> LeaveOneOut:
         _measure(fit),
         fit.synthetic,
     )
+
+
+def _check_weighable(loglik: np.ndarray, workers: pd.Index) -> None:
+    """Refuse log likelihoods (draws, workers) that no importance weights can be made of."""
+    for bad, what in (
+        (~np.isfinite(loglik).all(axis=0), "is not finite in some draw"),
+        (np.ptp(loglik, axis=0) == 0, "is the same in every draw"),
+    ):
+        if bad.any():
+            named = ", ".join(map(str, workers[bad][:5]))
+            raise FitError(
+                f"the likelihood of {bad.sum()} of {bad.size} workers ({named}) {what}; draws that differ were "
+                "expected. See fit.check(), and fit again."
+            )
 
 
 def worker_loglik(fit: Fit, *, draws: int = DRAWS) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 import hitlbayes as hb
-from hitlbayes.errors import SpecError
+from hitlbayes.errors import FitError, SpecError
 from hitlbayes.fitting.model import build_model
 from hitlbayes.fitting.structure import Grouping
 from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, unit_loglik
@@ -156,6 +156,15 @@ def test_what_cannot_be_compared_is_refused() -> None:
     fewer = replace(one, by_worker=one.by_worker.iloc[1:])
     with pytest.raises(SpecError, match="other workers"):
         hb.compare({"a": one, "b": fewer})
+
+
+def test_draws_that_are_all_the_same_are_refused() -> None:
+    fit = fitted("gaussian")
+    tree = fit.posterior.copy()
+    drawn = tree["posterior"].to_dataset()
+    tree["posterior"] = type(tree)(drawn.map(lambda a: a.isel(chain=0, draw=0).broadcast_like(a)))
+    with pytest.raises(FitError, match="the same in every draw"):
+        hb.leave_one_out(replace(fit, posterior=tree))
 
 
 def test_a_mixed_model_leaves_out_its_largest_group() -> None:
