@@ -32,13 +32,13 @@ class Focus(NamedTuple):
 
     rows : (R,) positions of chats; column : (R,) the column that says their type
     weights : (S, R) of each contrast's chats, sums of one
-    ai_rounds : (R,) rounds before the takeover
+    short : (NODES, R) of `short_of`, for the share of rounds after the takeover
     """
 
     rows: jax.Array
     column: jax.Array
     weights: jax.Array
-    ai_rounds: jax.Array
+    short: jax.Array
 
 
 class Averages(NamedTuple):
@@ -53,10 +53,11 @@ class Averages(NamedTuple):
 
 def averages(eta: jax.Array, state: State, data: Data, focus: Focus, layout: Layout) -> Averages:
     """Average expected measures over each contrast's chats, from the predictor (M, n) of all."""
-    eta = eta[:, focus.rows].astype(state.psi.loading.dtype)
+    eta = eta[:, focus.rows]
     _, slopes = coefficients(state, data)
-    less = eta - slopes[focus.column].T
-    return Averages(*(_average(e, state.psi, focus, layout) for e in (eta, less)))
+    less = eta - slopes[focus.column].T.astype(eta.dtype)
+    psi, focus = jax.tree.map(lambda a: _like(a, eta), (state.psi, focus))
+    return Averages(*(_average(e, psi, focus, layout) for e in (eta, less)))
 
 
 def expected(eta: jax.Array, m: int, psi: Psi, layout: Layout) -> jax.Array:
@@ -83,20 +84,32 @@ def over_of(m: int, psi: Psi, layout: Layout) -> jax.Array:
     return psi.over[sum(f in COUNTS for f in layout.families[:m])]
 
 
-def expected_share(eta: jax.Array, over: jax.Array, before: jax.Array, *, truncated: bool) -> jax.Array:
-    """Expected h / (h + before) of a negative binomial h with mean exp(eta).
+def expected_share(eta: jax.Array, over: jax.Array, short: jax.Array, *, truncated: bool) -> jax.Array:
+    """Expected h / (h + a) of a negative binomial h with mean exp(eta), `short` being that of a.
 
     E[h / (h + a)] = 1 - integral over (0, 1) of G(t^(1/a)) dt, G the count's generating function.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    # t = v^3 puts nodes where G(t^(1/a)) bends
-    v, weights = 0.5 * (1 + nodes), 0.5 * weights
-    root = v[:, None] ** (3.0 / before)
-    generating = jnp.exp(-jnp.log1p(jnp.exp(eta) * excess(over) * (1.0 - root)) / excess(over))
+    generating = jnp.exp(-jnp.log1p(jnp.exp(eta) * excess(over) * short) / excess(over))
     if truncated:
         zero = jnp.exp(log_zero(eta, over))
         generating = (generating - zero) / (1.0 - zero)
-    return 1.0 - (weights * 3.0 * v**2) @ generating
+    v, weights = _nodes()
+    return 1.0 - jnp.asarray(weights * 3.0 * v**2, generating.dtype) @ generating
+
+
+def short_of(before: np.ndarray) -> np.ndarray:
+    """1 - t^(1/a) (NODES, R) for numbers of rounds a (R,), at the nodes of `expected_share`'s integral."""
+    return 1.0 - _nodes()[0][:, None] ** (3.0 / np.asarray(before, float))
+
+
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes v and weights on (0, 1); t = v^3 puts them where G(t^(1/a)) bends."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return 0.5 * (1 + nodes), 0.5 * weights
+
+
+def _like(a: jax.Array, eta: jax.Array) -> jax.Array:
+    return a.astype(eta.dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
 
 
 def _average(eta: jax.Array, psi: Psi, focus: Focus, layout: Layout) -> jax.Array:
@@ -110,6 +123,6 @@ def _average(eta: jax.Array, psi: Psi, focus: Focus, layout: Layout) -> jax.Arra
         m = layout.share_of
         truncated = layout.families[m] == "truncated count"
         share = focus.weights @ expected_share(
-            eta[m], over_of(m, psi, layout), focus.ai_rounds, truncated=truncated
+            eta[m], over_of(m, psi, layout), focus.short, truncated=truncated
         )
     return jnp.stack([*found, share], axis=1)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -98,13 +99,21 @@ def in_threads(task: Callable[[int], T], count: int) -> list[T]:
     """Run task(0) ... task(count - 1) on as many threads as there are cores; results in order."""
     if count == 1 or cores() == 1:
         return [task(i) for i in range(count)]
-    with ThreadPoolExecutor(max_workers=min(count, cores())) as pool:
+    # A BLAS that spreads small matrices over cores, called from several threads, waits for itself.
+    with _blas().limit(limits=1), ThreadPoolExecutor(max_workers=min(count, cores())) as pool:
         return list(pool.map(_as_here(task), range(count)))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401  its BLAS is the one that JAX calls
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
 def meanwhile(task: Callable[[], object]) -> Iterator[None]:
-    """Run a task on another core while the block runs, and wait for it; not at all where there is one core."""
+    """Run a task on another core while the block runs, and wait for it; not at all with one core."""
     if cores() == 1:
         yield
         return

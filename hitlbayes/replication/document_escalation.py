@@ -34,8 +34,8 @@ CONTRASTS = ["outcome", "contrast", "mean", "lower", "upper", "prob_positive", "
 ANCHORED = ["outcome", "quantity", "mean", "lower", "upper", "units"]
 BESIDE = ["outcome", "sample", "type", "pairs", "estimate", "se", "n"]
 BESIDE_NOTE = (
-    "Not every chat is rated. Beside the paper's choice, which keeps the rated chats of all pairs, are the pairs of "
-    "which both chats are rated, and pairs made anew among rated chats."
+    "Not every chat is rated. Beside the paper's choice, which keeps the rated chats of all pairs, are the "
+    "pairs of which both chats are rated, and pairs made anew among rated chats."
 )
 ANCHOR_NOTE = (
     "Published Tables 3 and 5 together: the types' effects, weighted by chats, made to add up to the "
@@ -45,7 +45,7 @@ ANCHOR_NOTE = (
 
 
 def escalation_blocks(result: TableResult) -> list[Markup]:
-    """What Table 5's section shows after its effects: pooling, contrasts, other pairs, the anchored tables."""
+    """What Table 5's section shows after its effects: pooling, contrasts, other pairs, anchored tables."""
     more = result.more
     return [
         table(more["types"][SUMMARY], caption="Partially pooled and unpooled, synthetic chats", places=3),

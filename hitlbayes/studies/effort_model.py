@@ -9,7 +9,7 @@ import pandas as pd
 
 from hitlbayes.errors import DesignError
 from hitlbayes.fitting.factor import COUNTS, Data, Layout, Scales
-from hitlbayes.fitting.factor_effects import Focus
+from hitlbayes.fitting.factor_effects import Focus, short_of
 from hitlbayes.studies.effort_frame import Measure, Roles, Takeovers
 
 INTERCEPT_SD = 2.5
@@ -111,7 +111,7 @@ def focus_of(takeovers: Takeovers, *, roles: Roles, overlap: int) -> Focus:
     row, col = np.concatenate(rows), np.concatenate(column)
     weights = np.array([(col == j) / np.sum(col == j) for j in range(len(types) - 1)])
     ai = pd.to_numeric(takeovers.frame[roles.ai_rounds]).astype(float)
-    return Focus(row, col, weights, ai.fillna(ai.mean()).to_numpy()[row])  # type: ignore[arg-type]
+    return Focus(row, col, weights, short_of(ai.fillna(ai.mean()).to_numpy()[row]))  # type: ignore[arg-type]
 
 
 def shared_levels(takeovers: Takeovers, *, overlap: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.factor import Data, Layout
-from hitlbayes.fitting.factor_effects import Focus
+from hitlbayes.fitting.factor_effects import Focus, short_of
 from hitlbayes.fitting.factor_run import Sampled, sample_factor
 from hitlbayes.fitting.progress import follow
 from hitlbayes.inference.runtime import session
@@ -252,7 +252,7 @@ def _focus(kind: np.ndarray, types: Sequence[str]) -> Focus:
     rows = np.flatnonzero(kind != CONTROL)
     column = np.array([list(types).index(k) for k in kind[rows]])
     weights = np.array([(column == j) / max(np.sum(column == j), 1) for j in range(len(types))])
-    arrays: list[Any] = [rows, column, weights, np.ones(len(rows))]
+    arrays: list[Any] = [rows, column, weights, short_of(np.ones(len(rows)))]
     return Focus(*arrays)
 
 

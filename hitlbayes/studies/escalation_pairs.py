@@ -13,7 +13,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.fitting.model import Model
@@ -71,8 +70,7 @@ def with_pair_prior(model: Model, given: Prior | None) -> Model:
 def sample_with_pairs(model: Model, pair: np.ndarray, *, draws: int, chains: int, seed: int) -> Draws:
     """Draws of the Gaussian model of types with an effect of each pair; `pair` (R,) codes its cells."""
     layout = _lay_out(model, pair)
-    with threadpool_limits(1):  # points are solved side by side, one on each core
-        points, outer, weighed = _weigh(layout, size=draws * chains, rng=np.random.default_rng(seed))
+    points, outer, weighed = _weigh(layout, size=draws * chains, rng=np.random.default_rng(seed))
     return _named(model, layout, points, outer, shape=(chains, draws), weighed=weighed)
 
 

@@ -138,8 +138,8 @@ def _check_weighable(loglik: np.ndarray, workers: pd.Index) -> None:
         if bad.any():
             named = ", ".join(map(str, workers[bad][:5]))
             raise FitError(
-                f"the likelihood of {bad.sum()} of {bad.size} workers ({named}) {what}; draws that differ were "
-                "expected. See fit.check(), and fit again."
+                f"the likelihood of {bad.sum()} of {bad.size} workers ({named}) {what}; "
+                "draws that differ were expected. See fit.check(), and fit again."
             )
 
 
