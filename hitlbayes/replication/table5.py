@@ -112,7 +112,7 @@ def _write(folder: Path, *, outcome: str, spec: TableSpec, context: Context) -> 
     from hitlbayes.studies.escalation_beside import beside  # starts JAX, as above
 
     matched = matched_of(context)
-    if matched.pool[outcome].isna().any():  # of few pairs are both members known
+    if outcome in matched.pool and matched.pool[outcome].isna().any():  # few pairs have both members known
         other = beside(with_outcome(matched, outcome), outcome=outcome)
         other.reset_index().assign(outcome=outcome).to_csv(folder / "beside.csv", index=False)
 
