@@ -17,6 +17,7 @@ from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.problem import Hyper, Layout, Problem
 from hitlbayes.inference.shocks import pairs
+from hitlbayes.inference.sums import total
 
 
 class Units(NamedTuple):
@@ -82,4 +83,4 @@ def reduce_units(cross: Vector, lin: Vector, units: Units) -> tuple[jax.Array, j
     half = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross))
     own = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
     M, slope = sum(h @ h.T for h in half), sum(h @ e for h, e in zip(half, own, strict=True))
-    return M, slope, sum(e @ e for e in own)  # type: ignore[return-value]
+    return M, slope, sum(total(e**2) for e in own)  # type: ignore[return-value]

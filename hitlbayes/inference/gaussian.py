@@ -21,7 +21,7 @@ from scipy.special import gammaln, logsumexp
 from hitlbayes.inference import psis
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.effects import own_effects
-from hitlbayes.inference.marginal import Means, draw_effects, log_posterior
+from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
 from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
@@ -35,7 +35,10 @@ ATTEMPTS, MORE_ATTEMPTS, GOOD_K, GOOD_SHARE = 3, 4, 0.6, 0.3
 ENOUGH = 10  # effective draws a hyperparameter, for a covariance that means something
 WIDE_SHARE, WIDER, WIDE_DEGREES = 0.15, 1.4, 5.0
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
-FIRST_STEP = 1e-3
+FIRST_STEP = 0.02
+NEWTON_STEPS, LEFT_TO_GAIN, HALVINGS = 25, 0.1, 0.5 ** np.arange(10)
+MORE = 1.25  # points weighed for each draw that is kept
+WIDE_PRIOR = 30.0  # from where on sums in single precision lose what a nearly flat prior leaves to the data
 
 
 class Proposal(NamedTuple):
@@ -93,7 +96,8 @@ def sample_hyper(
     free = np.isnan(np.asarray(beliefs.fixed))
     n_free = int(free.sum())
     signs = reflections(layout, free)
-    data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
+    near = single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
+    near, beliefs = jax.tree.map(jnp.asarray, (near, beliefs))
     base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:
@@ -102,7 +106,7 @@ def sample_hyper(
         return full
 
     def density_with(beliefs: Beliefs) -> Density:
-        return lambda points: evaluate(whole(points), data, beliefs, layout=layout)
+        return lambda points: evaluate(whole(points), near, beliefs, layout=layout)
 
     progress("finding the mode", 0.0)
     density = density_with(beliefs)
@@ -119,19 +123,26 @@ def sample_hyper(
     weights = np.concatenate(worth)
     proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
     best: tuple[np.ndarray, psis.Smoothed] | None = None
+    size = int(MORE * draws)
     for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
         progress("weighing draws", 0.3 + 0.05 * attempt)
-        points, log_ratio = propose(proposal, density, signs, size=draws, rng=rng)
+        points, log_ratio = propose(proposal, density, signs, size=size, rng=rng)
         weighed = psis.smooth(log_ratio)
         if best is None or weighed.effective > best[1].effective:
             best = points, weighed
-        good = best[1].k_hat < GOOD_K and best[1].effective > GOOD_SHARE * draws
+        good = best[1].k_hat < GOOD_K and best[1].effective > GOOD_SHARE * size
         if good or (attempt >= ATTEMPTS - 1 and best[1].k_hat < psis.TRUSTED_K):
             break
         proposal = match_moments(points, tempered(weighed.log_weights, n_free))
     points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
+
+
+def _widest(beliefs: Beliefs, layout: Layout) -> float:
+    """The largest prior SD of a coefficient, or scale that is held, in SDs of the outcome."""
+    held = np.nan_to_num(np.asarray(beliefs.fixed)[: layout.n_scales])
+    return float(np.max(np.concatenate([np.asarray(beliefs.coef_sd), np.abs(held)]), initial=0.0))
 
 
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
@@ -200,24 +211,26 @@ def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
 
 
 def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
-    """A t at the mode with the curvature there, by damped Newton steps on finite differences."""
+    """A t at the mode with the curvature there, by damped Newton steps on finite differences.
+
+    The search ends where the quadratic says that nothing is left to gain, not where a step gains nothing: a
+    step along a bad curvature may.
+    """
     centre, step = np.asarray(start, float), np.full(len(start), FIRST_STEP)
-    for _ in range(15):
+    for _ in range(NEWTON_STEPS):
         slope, curvature = differences(density, centre, step)
         values, vectors = np.linalg.eigh(-curvature)
         values = np.maximum(np.abs(values), 1.0)
-        newton = np.clip(vectors @ ((vectors.T @ slope) / values), -1.0, 1.0)
-        trial = centre + np.array([0.0, 1.0, 0.5, 0.2, 0.05])[:, None] * newton
-        found = density(trial)
-        best = int(np.argmax(found))
-        gain, centre = found[best] - found[0], trial[best]
-        # A third of a posterior SD resolves the curvature without leaving the quadratic part.
-        step = np.clip(0.3 / np.sqrt(np.maximum(np.diag(-curvature), 1.0)), 1e-4, 0.3)
-        if gain < 0.05:
+        newton = vectors @ ((vectors.T @ slope) / values)
+        diagonal = np.maximum(np.diag(-curvature), 1.0)
+        # Six tenths of a posterior SD: well above single precision, and still in the quadratic part.
+        step = np.clip(0.6 / np.sqrt(diagonal), 1e-4, 0.3)
+        if 0.5 * slope @ newton < LEFT_TO_GAIN:
             break
-    _, curvature = differences(density, centre, step)
-    values, vectors = np.linalg.eigh(-curvature)
-    return Proposal(centre, vectors / np.sqrt(np.maximum(np.abs(values), 1.0)), PILOT_DEGREES)
+        ways = np.clip(np.stack([newton, slope / diagonal]), -1.0, 1.0)
+        trial = np.concatenate([centre[None], *(centre + HALVINGS[:, None] * way for way in ways)])
+        centre = trial[int(np.argmax(density(trial)))]
+    return Proposal(centre, vectors / np.sqrt(values), PILOT_DEGREES)
 
 
 def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

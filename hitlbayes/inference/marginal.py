@@ -8,9 +8,10 @@ the log marginal likelihood is
     - sum_g N_g log sigma_g - (within scatter) / 2 + sum_d log(1 + tau^2 Q_d)^(-1/2) - sum_i log|R_i|
     - log|R_o| - [sum_d Q_d y_d^2 - (what shocks, units and the outer system explain)] / 2
 
-and, given psi, outer parameters, units and shocks are drawn exactly from the inside of the same factors.
-The few hyperparameters are drawn by importance sampling from a multivariate t at the mode, the weights
-smoothed by their Pareto tail (`hitlbayes.inference.psis`).
+where shocks leave Q_d y_d^2 / (1 + tau^2 Q_d) of the first sum. Given psi, outer parameters, units and shocks
+are drawn exactly from the inside of the same factors. The few hyperparameters are drawn by importance sampling
+from a multivariate t at the mode, the weights smoothed by their Pareto tail (`hitlbayes.inference.psis`); their
+density is summed over arrays in single precision (`single`), what is solved densely stays in double.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from hitlbayes.inference.eliminate import Units, by_unit, reduce_units, unit_sys
 from hitlbayes.inference.problem import (
     Array,
     Beliefs,
-    Hyper,
     Layout,
     hyper_logprior,
     outer_prior,
@@ -60,6 +60,13 @@ class Means(NamedTuple):
     counts: Array
 
 
+def single(data: Means) -> Means:
+    """The same data with every array of their size in single precision."""
+    return data._replace(
+        **{name: getattr(data, name).astype(jnp.float32) for name in ("n", "y", "X", "basis")}
+    )
+
+
 class Solved(NamedTuple):
     """The quadratic model solved at one psi: what conditional draws need.
 
@@ -82,10 +89,11 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     """Solve the model at hyperparameters psi (k,)."""
     hyper = unpack_hyper(psi, layout, beliefs)
     variance = jnp.exp(2.0 * hyper.log_sigma)
-    Q = data.n / variance[data.phase]
+    Q = data.n / variance.astype(data.n.dtype)[data.phase]
     ell = Q * data.y
-    units = unit_system(hyper, Q, data, layout)
-    M, g, explained = _outer_system(hyper, Q, ell, units, data, layout)
+    units = unit_system(hyper._replace(shock=hyper.shock.astype(Q.dtype)), Q, data, layout)
+    M, g, explained = _outer_system(Q, ell, units, data, layout)
+    M, g = M.astype(psi.dtype), g.astype(psi.dtype)
     inner = data.within / variance[:, None, None]
     P = layout.n_coef
     M = M.at[:P, :P].add(jnp.sum(inner[:, :P, :P], axis=0))
@@ -94,7 +102,7 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     low = jnp.linalg.cholesky(jnp.eye(layout.n_outer, dtype=M.dtype) + scale[:, None] * M * scale)
     target = scale * (g - M @ loc)
     half = jax.scipy.linalg.solve_triangular(low, target, lower=True)
-    quadratic = jnp.sum(ell * data.y) + jnp.sum(inner[:, P, P]) - explained
+    quadratic = total(units.keep * ell * data.y) + jnp.sum(inner[:, P, P]) - explained
     quadratic = quadratic - jnp.sum(half**2) - 2.0 * loc @ g + loc @ M @ loc
     value = (
         -data.counts @ hyper.log_sigma
@@ -108,9 +116,9 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
 
 
 def _outer_system(
-    hyper: Hyper, Q: jax.Array, ell: jax.Array, units: Units, data: Means, layout: Layout
+    Q: jax.Array, ell: jax.Array, units: Units, data: Means, layout: Layout
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Curvature, slope and explained value of the outer parameters with shocks and units eliminated.
+    """Curvature and slope of the outer parameters with shocks and units eliminated, and what units explain.
 
     The weight that shocks leave, w = Q / (1 + tau^2 Q), is the same for every outer column, so the
     columns of a crossed group cost one scatter of w, or none where the group is aligned.
@@ -122,7 +130,7 @@ def _outer_system(
     lin = tuple(by_unit(data.basis * (units.keep * ell)))
     M, slope, explained = reduce_units(tuple(jnp.concatenate(by_column, axis=1)), lin, units)
     g = _onto_outer(units.keep * ell, data, layout) - slope
-    return _direct(w, data, layout) - M, g, jnp.sum(hyper.shock**2 * units.keep * ell**2) + explained
+    return _direct(w, data, layout) - M, g, explained
 
 
 def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
@@ -209,6 +217,7 @@ def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, 
 
 def outer_mean(outer: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Part of the mean that outer parameters make (T, N)."""
+    outer = outer.astype(data.X.dtype)
     mean, start = jnp.tensordot(outer[: layout.n_coef], data.X, 1), layout.n_coef
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
         effect = outer[start : start + size]

@@ -24,6 +24,7 @@ def total(x: jax.Array) -> jax.Array:
     wide = jnp.result_type(float)
     while x.ndim > 1:
         x = over_slots(x, wide)
+    x = x.reshape(-1)
     even = x.size - x.size % LANES
     rest = jnp.sum(x[even:], dtype=wide)
     return rest + total(jnp.sum(x[:even].reshape(LANES, -1), axis=0, dtype=wide)) if even else rest
