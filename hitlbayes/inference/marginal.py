@@ -8,10 +8,11 @@ the log marginal likelihood is
     - sum_g N_g log sigma_g - (within scatter) / 2 + sum_d log(1 + tau^2 Q_d)^(-1/2) - sum_i log|R_i|
     - log|R_o| - [sum_d Q_d y_d^2 - (what shocks, units and the outer system explain)] / 2
 
-where shocks leave Q_d y_d^2 / (1 + tau^2 Q_d) of the first sum. Given psi, outer parameters, units and shocks
-are drawn exactly from the inside of the same factors. The few hyperparameters are drawn by importance sampling
-from a multivariate t at the mode, the weights smoothed by their Pareto tail (`hitlbayes.inference.psis`); their
-density is summed over arrays in single precision (`single`), what is solved densely stays in double.
+where shocks leave Q_d y_d^2 / (1 + tau^2 Q_d) of the first sum. Given psi, outer parameters, units and
+shocks are drawn exactly from the inside of the same factors. The few hyperparameters are drawn by importance
+sampling from a multivariate t at the mode, the weights smoothed by their Pareto tail
+(`hitlbayes.inference.psis`); their density is summed over arrays in single precision (`single`), what is
+solved densely stays in double.
 """
 
 from __future__ import annotations
