@@ -6,15 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pytest
 
 import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
 from hitlbayes.inference.laplace import State
+from hitlbayes.inference.problem import unpack_hyper
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
 
 CLOSE = 0.1  # half a posterior SD of a logit from 120 trials: prior, skewness and chance
+SHOCK, ROUGH = 0.4, 0.3  # 240 shocks tell their SD to a twentieth; the map need only be near
 CELLS = {"workers": 40, "periods": 6, "start": 3, "chats_per_cell": 6.0, "sd_drift": 0.1, "sd_effect": 0.2}
 
 
@@ -34,6 +37,20 @@ def test_the_first_draw_of_a_chain_is_its_start() -> None:
     assert float(step.acceptance) == 1.0
     np.testing.assert_allclose(float(moved.value), float(value))
     np.testing.assert_allclose(moved.slope, slope, rtol=1e-5, atol=1e-4)  # single precision
+
+
+def test_a_scale_that_begins_at_zero_is_found_where_the_data_have_it() -> None:
+    cells = hb.simulate_cells(seed=2, family="count", **CELLS | {"chats_per_cell": 40.0, "sd_shock": SHOCK})
+    model = did_model(cells, outcome="y").model
+    layout = model.layout
+    with session():
+        problem, beliefs = jax.tree.map(jnp.asarray, (model.data, model.beliefs))
+        sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
+        start = jnp.asarray(model.start).at[: layout.n_scales - 1].set(0.0)  # the last is the overdispersion
+        state = State(start, jnp.asarray(model.outer), *map(jnp.zeros, sizes))
+        anchor = find_anchor(state, problem, beliefs, layout=layout)
+        shock = unpack_hyper(anchor.psi, layout, beliefs).shock
+    assert abs(float(shock)) == pytest.approx(SHOCK, rel=ROUGH)
 
 
 def test_chains_that_begin_far_out_come_back() -> None:
