@@ -1,14 +1,11 @@
 """Draws of a Gaussian model: hyperparameters by importance sampling, effects exactly given them.
 
-The proposal is a multivariate t whose centre and spread start from the mode and its curvature (finite
-differences of the log density, so no gradient is compiled) and are then matched to the weighted moments of
-small pilot samples. Signed scales make the target symmetric, so proposals are folded into one orthant and
-their density summed over the reflections.
+The proposal is a multivariate t (`hitlbayes.inference.proposal`), bent and matched by small pilot samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from typing import NamedTuple
@@ -16,37 +13,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gammaln, logsumexp
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.effects import own_effects
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
 from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.proposal import Density, laplace_proposal, match_moments, propose, tempered
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
 
-Density = Callable[[np.ndarray], np.ndarray]
-
 BATCH = 64
-PILOT_DEGREES = 7.0
-DEGREES = 20.0
 ATTEMPTS, MORE_ATTEMPTS, GOOD_K, GOOD_SHARE = 3, 4, 0.6, 0.3
-ENOUGH = 10  # effective draws a hyperparameter, for a covariance that means something
-WIDE_SHARE, WIDER, WIDE_DEGREES = 0.15, 1.4, 5.0
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
-FIRST_STEP = 0.02
-NEWTON_STEPS, LEFT_TO_GAIN, HALVINGS = 25, 0.1, 0.5 ** np.arange(10)
 MORE = 1.25  # points weighed for each draw that is kept
 WIDE_PRIOR = 30.0  # from where on sums in single precision lose what a nearly flat prior leaves to the data
-
-
-class Proposal(NamedTuple):
-    """A multivariate t on the free hyperparameters: centre (f,), factor (f, f), degrees of freedom."""
-
-    centre: np.ndarray
-    root: np.ndarray
-    degrees: float
 
 
 class SampledMeans(NamedTuple):
@@ -208,121 +189,3 @@ def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
             full[layout.n_scales + j] = full[0] * full[block.scales.index(name)]
         patterns.append(full[free])
     return np.array(patterns)
-
-
-def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
-    """A t at the mode with the curvature there, by damped Newton steps on finite differences.
-
-    The search ends where the quadratic says that nothing is left to gain, not where a step gains nothing: a
-    step along a bad curvature may.
-    """
-    centre, step = np.asarray(start, float), np.full(len(start), FIRST_STEP)
-    for _ in range(NEWTON_STEPS):
-        slope, curvature = differences(density, centre, step)
-        values, vectors = np.linalg.eigh(-curvature)
-        values = np.maximum(np.abs(values), 1.0)
-        newton = vectors @ ((vectors.T @ slope) / values)
-        diagonal = np.maximum(np.diag(-curvature), 1.0)
-        # Six tenths of a posterior SD: well above single precision, and still in the quadratic part.
-        step = np.clip(0.6 / np.sqrt(diagonal), 1e-4, 0.3)
-        if 0.5 * slope @ newton < LEFT_TO_GAIN:
-            break
-        ways = np.clip(np.stack([newton, slope / diagonal]), -1.0, 1.0)
-        trial = np.concatenate([centre[None], *(centre + HALVINGS[:, None] * way for way in ways)])
-        centre = trial[int(np.argmax(density(trial)))]
-    return Proposal(centre, vectors / np.sqrt(values), PILOT_DEGREES)
-
-
-def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and Hessian of a log density by central differences of steps h (f,), in one batch."""
-    f = len(centre)
-    pairs = [(i, j) for i in range(f) for j in range(i)]
-    unit = np.diag(h)
-    points = [centre, *(centre + unit), *(centre - unit)]
-    points += [centre + a * (unit[i] + unit[j]) for i, j in pairs for a in (1, -1)]
-    value = density(np.array(points))
-    top, up, down = value[0], value[1 : f + 1], value[f + 1 : 2 * f + 1]
-    hessian = np.diag((up + down - 2 * top) / h**2)
-    for p, (i, j) in enumerate(pairs):
-        both = value[2 * f + 1 + 2 * p] + value[2 * f + 2 + 2 * p]
-        hessian[i, j] = hessian[j, i] = (both + 2 * top - up[i] - down[i] - up[j] - down[j]) / (
-            2 * h[i] * h[j]
-        )
-    return (up - down) / (2 * h), hessian
-
-
-def propose(
-    proposal: Proposal, density, signs: np.ndarray, *, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points (size, f) folded to positive scales, and their log importance ratios (size,).
-
-    A few come from a wider, heavier-tailed t, so that no weight is large where the proposal is too narrow
-    (a defensive mixture: Hesterberg 1995).
-    """
-    wide = proposal._replace(root=WIDER * proposal.root, degrees=WIDE_DEGREES)
-    n_wide = int(WIDE_SHARE * size)
-    points = fold(np.concatenate([_draw_t(wide, n_wide, rng), _draw_t(proposal, size - n_wide, rng)]), signs)
-    shares = np.array([n_wide, size - n_wide]) / size
-    log_q = [
-        np.log(share) + _log_t(points * sign, part)
-        for sign in signs
-        for share, part in zip(shares, (wide, proposal), strict=True)
-    ]
-    return points, density(points) - logsumexp(np.stack(log_q), axis=0)
-
-
-def tempered(log_weights: np.ndarray, parameters: int) -> np.ndarray:
-    """Weights (n,) adding to one, raised to the largest power up to one that leaves enough of them effective.
-
-    Where a proposal misses the posterior, the moments of a few huge weights would miss it again; flattened
-    weights move towards it in steps (Koblents and Miguez 2015, doi:10.1007/s11222-013-9440-2).
-    """
-    for power in 0.75 ** np.arange(24):
-        weights = np.exp(power * log_weights - logsumexp(power * log_weights))
-        if 1.0 / np.sum(weights**2) >= ENOUGH * parameters:
-            break
-    return weights
-
-
-def _draw_t(proposal: Proposal, size: int, rng: np.random.Generator) -> np.ndarray:
-    z = rng.standard_normal((size, len(proposal.centre)))
-    spread = np.sqrt(proposal.degrees / rng.chisquare(proposal.degrees, size))
-    return proposal.centre + (z * spread[:, None]) @ proposal.root.T
-
-
-def fold(points: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """The reflection of each point (n, f) whose free scales are all positive."""
-    scale_columns = np.flatnonzero(np.any(signs < 0, axis=0) & _independent(signs))
-    folded = points.copy()
-    for pattern in signs:
-        here = np.all(
-            np.sign(pattern[scale_columns]) == np.where(points[:, scale_columns] < 0, -1.0, 1.0), axis=1
-        )
-        folded[here] = points[here] * pattern
-    return folded
-
-
-def _independent(signs: np.ndarray) -> np.ndarray:
-    """Columns whose signs generate the patterns: the scales, which come before what follows from them."""
-    n = int(np.log2(len(signs)))
-    found, keep = 0, np.zeros(signs.shape[1], bool)
-    for j in np.flatnonzero(np.any(signs < 0, axis=0)):
-        if found < n:
-            keep[j], found = True, found + 1
-    return keep
-
-
-def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
-    z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
-    f, nu = len(proposal.centre), proposal.degrees
-    constant = gammaln(0.5 * (nu + f)) - gammaln(0.5 * nu) - 0.5 * f * np.log(nu)
-    size = np.linalg.slogdet(proposal.root)[1]
-    return constant - size - 0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu)
-
-
-def match_moments(points: np.ndarray, weights: np.ndarray) -> Proposal:
-    """A t with the mean and covariance of points (n, f) of weights (n,) that add to one."""
-    centre = weights @ points
-    moved = points - centre
-    covariance = (weights[:, None] * moved).T @ moved * (DEGREES - 2) / DEGREES
-    return Proposal(centre, np.linalg.cholesky(covariance + 1e-10 * np.eye(len(centre))), DEGREES)

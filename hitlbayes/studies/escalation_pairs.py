@@ -19,7 +19,7 @@ from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.pairs import Pairs, Scales, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws
 from hitlbayes.inference import psis
-from hitlbayes.inference.gaussian import laplace_proposal, match_moments, propose, tempered
+from hitlbayes.inference.proposal import laplace_proposal, match_moments, propose, tempered
 from hitlbayes.inference.runtime import in_threads
 from hitlbayes.spec.priors import Prior, half_normal
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hitlbayes.inference.gaussian import Proposal, propose
+from hitlbayes.inference.proposal import Proposal, laplace_proposal, propose
 
 FREE, SIZE = 8, 400_000
 CLOSE = 0.003  # four standard errors: 8 SDs, each from some 300,000 effective draws, have .0013 / sqrt(8)
+NEAR_MODE = 0.3  # of an SD of one half; the search ends where a tenth of a log unit is left to gain
 
 
 def test_weights_of_a_mixture_give_a_normal_target_its_spread():
@@ -20,3 +21,13 @@ def test_weights_of_a_mixture_give_a_normal_target_its_spread():
     weights = np.exp(log_ratio - log_ratio.max())
     spread = np.sqrt((weights / weights.sum()) @ points**2)
     assert spread.mean() == pytest.approx(1.0, abs=CLOSE)
+
+
+def test_search_for_the_mode_goes_on_where_one_step_gains_nothing() -> None:
+    """Far out a Cauchy density curves upwards, and Newton's step there leads further out."""
+
+    def density(points: np.ndarray) -> np.ndarray:
+        return -2.0 * np.log1p((points[:, 0] - 3.0) ** 2) - 50.0 * (points[:, 1] - points[:, 0]) ** 2
+
+    found = laplace_proposal(density, np.array([9.0, -4.0]))
+    np.testing.assert_allclose(found.centre, [3.0, 3.0], atol=NEAR_MODE)
