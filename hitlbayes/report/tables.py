@@ -26,11 +26,16 @@ HEADINGS: dict[str, Any] = {
 }
 PRINTED = 3  # decimal places of the published tables
 NOTE = (
-    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. The published "
-    "estimate and the frequentist twin (two-way fixed effects, standard errors clustered by unit) average "
-    "unit-period means (as printed: log points, proportions, points); "
-    "the posterior effect is weighted by {weights}."
+    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. {others} (two-way fixed "
+    "effects, standard errors clustered by unit) {average} unit-period means{printed}; the posterior effect is "
+    "weighted by {weights}."
 )
+ALONE = {"others": "The frequentist twin", "average": "averages", "printed": ""}
+PRINTED = {
+    "others": "The published estimate and the frequentist twin",
+    "average": "average",
+    "printed": " (as printed: log points, proportions, points)",
+}
 SENTENCE = 45  # characters of a cell beyond which its column is one of sentences
 LABEL = 44  # characters of a row's name before it wraps
 CSS = (
@@ -119,7 +124,8 @@ def effects_notes(rows: pd.DataFrame, *, note: str = "") -> list[str]:
     """What stands beneath a table of effects: units, weights, the label of synthetic data, failed checks."""
     rows = checked(rows)
     weights = " and ".join(dict.fromkeys(rows["weight"].astype(str)))
-    return [line for line in (NOTE.format(weights=weights), note, *_warnings(rows)) if line]
+    words = PRINTED if rows["published"].notna().any() else ALONE
+    return [line for line in (NOTE.format(weights=weights, **words), note, *_warnings(rows)) if line]
 
 
 def texts(frame: pd.DataFrame, *, places: int = 3) -> pd.DataFrame:

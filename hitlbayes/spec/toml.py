@@ -234,7 +234,10 @@ def read_spec(path: str | Path) -> FitSpec:
 
 def parse_spec(values: Mapping[str, Any], *, source: str = "specification") -> FitSpec:
     """A checked `FitSpec` from a mapping, as `read_spec` makes it from a file."""
-    refuse_unknown_keys(values, known=FitSpec.model_fields, source=source)
+    try:
+        refuse_unknown_keys(values, known=FitSpec.model_fields, source=source)
+    except SpecError as error:
+        raise SpecError(f"{error}; the columns of a log are mapped under [columns]") from None
     try:
         return FitSpec(**values)
     except ValidationError as error:

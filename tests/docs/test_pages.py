@@ -32,6 +32,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     chats.to_parquet("chats.parquet", index=False)
     chats["treated"] = np.where(chats["treated"] == 1, "Copilot", "none")
     names = {"worker_id": "agent", "start_time": "opened", "treated": "group"}
+    names |= {"rating": "stars", "eligible": "bot_ok"}
     chats.rename(columns=names).to_csv("log.csv", index=False)
     return tmp_path
 
