@@ -31,8 +31,8 @@ def resolve(
         names = dict(outcomes) if isinstance(outcomes, Mapping) else dict.fromkeys(outcomes)
     if not names:
         raise SchemaError(
-            "the log has no outcome.\n  expected: duration, rating, retrial or another measure, which a column of "
-            "another name is mapped to with columns={'rating': 'your name'}; or outcomes= naming your own."
+            "the log has no outcome.\n  expected: duration, rating, retrial or another measure, with your "
+            "own column mapped to it by columns={'rating': 'your name'}; or outcomes= naming your own."
         )
     chosen, values = {}, {}
     for name, declared in names.items():

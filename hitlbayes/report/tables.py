@@ -26,12 +26,12 @@ HEADINGS: dict[str, Any] = {
 }
 PRINTED = 3  # decimal places of the published tables
 NOTE = (
-    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. {others} (two-way fixed "
-    "effects, standard errors clustered by unit) {average} unit-period means{printed}; the posterior effect is "
-    "weighted by {weights}."
+    "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. {others} (two-way "
+    "fixed effects, standard errors clustered by unit) {average} unit-period means{printed}; the posterior "
+    "effect is weighted by {weights}."
 )
-ALONE = {"others": "The frequentist twin", "average": "averages", "printed": ""}
-PRINTED = {
+TWIN_ALONE = {"others": "The frequentist twin", "average": "averages", "printed": ""}
+WITH_PUBLISHED = {
     "others": "The published estimate and the frequentist twin",
     "average": "average",
     "printed": " (as printed: log points, proportions, points)",
@@ -124,7 +124,7 @@ def effects_notes(rows: pd.DataFrame, *, note: str = "") -> list[str]:
     """What stands beneath a table of effects: units, weights, the label of synthetic data, failed checks."""
     rows = checked(rows)
     weights = " and ".join(dict.fromkeys(rows["weight"].astype(str)))
-    words = PRINTED if rows["published"].notna().any() else ALONE
+    words = WITH_PUBLISHED if rows["published"].notna().any() else TWIN_ALONE
     return [line for line in (NOTE.format(weights=weights, **words), note, *_warnings(rows)) if line]
 
 

@@ -82,8 +82,8 @@ def cells_of_panel(panel, *, outcome: str, family: str | None = None) -> Cells:
     """The cells of a `hitlbayes.chatlog.Panel` for one of its outcomes."""
     if outcome not in panel.outcomes:
         raise SpecError(
-            f"the panel has no outcome {outcome!r}; it has: {', '.join(sorted(panel.outcomes))}. A column that "
-            "was mapped goes by its canonical name, as columns={'rating': 'stars'} makes 'rating'."
+            f"the panel has no outcome {outcome!r}; it has: {', '.join(sorted(panel.outcomes))}. A column "
+            "that was mapped goes by its canonical name, as columns={'rating': 'stars'} makes 'rating'."
         )
     family = family or panel.outcomes[outcome]
     frame = panel.cells
