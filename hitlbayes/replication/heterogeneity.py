@@ -134,9 +134,10 @@ def _truth(
 ) -> dict[str, float]:
     """Simulated effects by group: workers' realised effects, weighted by their treated chats."""
     columns = [f"{cell.outcome}:{k}" for k in days.categories.get(cell.outcome, ())] or [f"{cell.outcome}:n"]
-    cells = days.cells.assign(group=group_of(days.cells, by=groups, bins=bins)[1])
-    cells["seen"] = cells[columns].sum(axis=1)
-    now = cells[(cells["treated"] == 1) & (cells["post"] == 1) & (cells["seen"] > 0)]
+    cells = days.cells.assign(seen=days.cells[columns].sum(axis=1))
+    cells = cells[cells["seen"] > 0].copy()  # as the fit has them: quantiles of units are cut among these
+    cells["group"] = group_of(cells, by=groups, bins=bins)[1]
+    now = cells[(cells["treated"] == 1) & (cells["post"] == 1)]
     known = pd.read_parquet(chats_path(context).with_name("truth_workers.parquet"))
     own = known[known["outcome"] == cell.outcome].set_index("worker_id")[f"att_{cell.scope}"]
     rows = now.assign(effect=now["unit"].map(own)).dropna(subset=["effect"])
