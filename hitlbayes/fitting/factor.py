@@ -200,8 +200,8 @@ def predictor(state: State, data: Data) -> jax.Array:
 
 def log_likelihood(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> jax.Array:
     """Log likelihood of everything seen; terms in eta's precision, their sum in double."""
-    value, near = jnp.zeros(()), jax.tree.map(lambda a: a.astype(eta.dtype), psi)
-    sigma, over, gap = iter(near.log_sigma), zip(psi.over, data.tallies, strict=True), 0
+    value, gap = jnp.zeros(()), 0
+    sigma, over = iter(psi.log_sigma.astype(eta.dtype)), zip(psi.over, data.tallies, strict=True)
     for m, family in enumerate(layout.families):
         y, seen, e = data.y[m], data.seen[m], eta[m] + data.offset[m]
         if family == "lognormal":

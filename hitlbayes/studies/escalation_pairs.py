@@ -94,7 +94,8 @@ def _weigh(
     chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
     outer = np.empty((size, layout.data.columns))
-    used, own = np.unique(chosen), rng.spawn(len(points))
+    used = np.unique(chosen)
+    own = rng.spawn(len(used))
 
     def fill(i: int) -> None:
         solved = solve(layout.data, _scales(points[used[i]], layout))

@@ -36,7 +36,6 @@ def matched_twin(seed: int) -> hb.MatchedTypes:
     return hb.match_by_escalation(hb.read_chats(hb.simulate(seed=seed).chats, synthetic=True))
 
 
-@cache
 def estimates(seed: int) -> pd.Series:
     """The paper's estimator on one twin, by type and outcome: matched, OLS by subsample."""
     found = {o: frequentist_twin(matched_twin(seed), outcome=o)["estimate"] for o in OUTCOMES}
