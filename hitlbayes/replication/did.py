@@ -151,7 +151,7 @@ def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> U
             folder,
             cell=cell,
             arguments=arguments,
-            weight=spec.weight,
+            weight="cell" if faithful else spec.weight,
             context=context,
             faithful=faithful,
             keep=keep,
@@ -183,7 +183,7 @@ def _write_fit(
     record = {
         "name": _name(cell, faithful=faithful),
         "effect": _effect_of(fit, cell=cell, weight=weight, printed=printed, context=context),
-        "by_chat": _effect_of(fit, cell=cell, weight="chat", printed=printed, context=context),
+        "by_cell": _effect_of(fit, cell=cell, weight="cell", printed=printed, context=context),
         "printed": printed,
         "paper": asdict(paper_estimator(panel.means, outcome=cell.outcome)),
         "cells": len(panel.cells),
@@ -257,10 +257,10 @@ def _record(main: Mapping[str, Any], means: Mapping[str, Any] | None) -> dict[st
         row |= {f"{prefix}_{name}": found[name] for name in ("mean", "sd", "lower", "upper", "prob_positive")}
         row |= {f"{prefix}_{name}": found[name] for name in ("ok", "r_hat", "ess_bulk", "divergences")}
         row |= {f"{prefix}_{name}": fit[name] for name in ("seconds", "sampler", "attempts", "seed")}
-    chat = main["by_chat"]
+    by_cell = main["by_cell"]
     return (
         row
-        | {f"by_chat_{name}": chat[name] for name in ("mean", "lower", "upper")}
+        | {f"by_cell_{name}": by_cell[name] for name in ("mean", "lower", "upper", "truth")}
         | {
             "cells": main["cells"],
             "chats": main["chats"],

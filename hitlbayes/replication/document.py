@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -17,13 +17,13 @@ from hitlbayes.replication.document_published import figure_by_type, published_s
 from hitlbayes.replication.document_studies import SHOWN as STUDIES
 from hitlbayes.replication.document_studies import study_blocks
 from hitlbayes.replication.published_results import PublishedResults
+from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.blocks import effects as effects_block
-from hitlbayes.report.blocks import figure, table, text
 from hitlbayes.report.html import Section, document
 from hitlbayes.report.markdown_page import markdown_document
 from hitlbayes.report.plots import plot_effects
 from hitlbayes.report.verdict import Verdict, rows_verdict
-from hitlbayes.report.wording import bracket, number, outcome_label, scope_label
+from hitlbayes.report.wording import bracket, decimals, number, outcome_label, scope_label
 from hitlbayes.versions import versions
 
 TITLE = "Human-in-the-loop AI in customer service: a field experiment, re-analysed and simulated"
@@ -38,6 +38,13 @@ LIKE_FOR_LIKE = (
     "Like for like with the paper, on its own scale: two-way fixed effects on worker-period means with the "
     "lagged controls, published and on the synthetic chats; and the same likelihood with priors (faithful), "
     "where fitted."
+)
+
+BY_CELL = "The same effects, averaged over worker-periods instead of chats"
+BY_CELL_NOTE = (
+    "The model has one effect a worker. Where effects differ with a period's chats, as they do in the "
+    "synthetic chats, its draws answer for the average chat, and the simulated effect of the average "
+    "worker-period can lie outside their interval."
 )
 
 
@@ -150,6 +157,8 @@ def _section(result: TableResult, *, context: Context) -> Section:
     blocks.append(figure(plot_effects(result.effects)))
     blocks.append(effects_block(result.effects))
     blocks.append(table(_like_for_like(result.frame), caption=LIKE_FOR_LIKE, places=3))
+    if "by_cell_mean" in result.frame:
+        blocks.append(details(BY_CELL, text(BY_CELL_NOTE), table(_by_cell(result.frame))))
     blocks += escalation_blocks(result) if result.table == "5" else []
     return Section(heading, tuple(blocks), source="synthetic")
 
@@ -187,6 +196,24 @@ def _like_for_like(frame: pd.DataFrame) -> pd.DataFrame:
             for row in rows
         ]
     return shown
+
+
+def _by_cell(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame.to_dict("records")
+    shown = {
+        "effect": [f"{outcome_label(row['outcome'])}, {scope_label(row['scope'])}" for row in rows],
+        "units": [row["units"] for row in rows],
+    }
+    for label, prefix in (("worker-periods", "by_cell"), ("chats", "posterior")):
+        shown[f"by {label} [95% ETI]"] = [_estimate(row, prefix=prefix) for row in rows]
+    shown |= {"simulated, by worker-periods": frame["by_cell_truth"], "by chats": frame["truth"]}
+    return pd.DataFrame(shown)
+
+
+def _estimate(row: Mapping[Hashable, Any], *, prefix: str) -> str:
+    low, high = row[f"{prefix}_lower"], row[f"{prefix}_upper"]
+    places = decimals((high - low) / 4)
+    return f"{number(row[f'{prefix}_mean'], places=places)} {bracket(low, high, places=places)}"
 
 
 def _computation(tables: Mapping[str, TableResult], *, context: Context) -> Section:

@@ -27,7 +27,8 @@ class TableSpec(BaseModel):
     scopes, outcomes : list of str
         Its panels and columns.
     weight : {"chat", "cell"}
-        What the reported effect averages over; the paper's worker-day means weigh cells alike.
+        What the reported effect averages over: every chat of a treated cell, or every treated cell. The
+        paper's likelihood on worker-day means is always averaged over cells.
     faithful : bool
         Also fit the paper's own likelihood: unweighted means with its lagged controls.
     fit : dict
@@ -49,7 +50,7 @@ class TableSpec(BaseModel):
     period: Period = "day"
     scopes: list[Scope]
     outcomes: list[str]
-    weight: Literal["chat", "cell"] = "cell"
+    weight: Literal["chat", "cell"] = "chat"
     faithful: bool = True
     fit: dict[str, Any] = Field(default_factory=dict)
     families: dict[str, Family] = Field(default_factory=dict)

@@ -44,7 +44,17 @@ def test_table_a2_has_its_three_fits_beside_the_published_estimates(run):
     assert (frame["synthetic"]).all()
     assert (frame["posterior_lower"] < frame["posterior_mean"]).all()
     assert frame[["twin_estimate", "twin_se", "truth"]].notna().all(axis=None)
+    assert (frame["weight"] == "chat").all()
     assert run.fits == 6  # each outcome twice: sufficient statistics, and the paper's likelihood
+
+
+def test_each_weight_stands_beside_its_own_truth(run, folder):
+    frame = run.tables["A2"].frame.set_index("scope")
+    simulated = pd.read_csv(next(folder.rglob("truth.csv"))).query("outcome == 'concurrency'")
+    known = simulated.pivot(index="scope", columns="weight", values="att").loc[frame.index]
+    np.testing.assert_array_equal(frame["truth"], known["chat"])
+    np.testing.assert_array_equal(frame["by_cell_truth"], known["cell"])
+    assert "averaged over worker-periods instead of chats" in run.report.read_text()
 
 
 def test_tables_are_written_as_they_are_shown(run, folder):
