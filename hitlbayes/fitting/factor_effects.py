@@ -23,6 +23,7 @@ from hitlbayes.fitting.factor import (
     excess,
     log_zero,
 )
+from hitlbayes.inference.precision import narrowed
 
 NODES = 16  # Gauss-Legendre; the share's integrand is smooth but near zero (error below 2e-4)
 
@@ -56,7 +57,7 @@ def averages(eta: jax.Array, state: State, data: Data, focus: Focus, layout: Lay
     eta = eta[:, focus.rows]
     _, slopes = coefficients(state, data)
     less = eta - slopes[focus.column].T.astype(eta.dtype)
-    psi, focus = jax.tree.map(lambda a: _like(a, eta), (state.psi, focus))
+    psi, focus = narrowed((state.psi, focus), eta.dtype)
     return Averages(*(_average(e, psi, focus, layout) for e in (eta, less)))
 
 
@@ -106,10 +107,6 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
     """Nodes v and weights on (0, 1); t = v^3 puts them where G(t^(1/a)) bends."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     return 0.5 * (1 + nodes), 0.5 * weights
-
-
-def _like(a: jax.Array, eta: jax.Array) -> jax.Array:
-    return a.astype(eta.dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
 
 
 def _average(eta: jax.Array, psi: Psi, focus: Focus, layout: Layout) -> jax.Array:

@@ -33,6 +33,7 @@ from hitlbayes.fitting.factor import (
     split_outer,
     split_psi,
 )
+from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.sums import total
 
 LEAST_CURVATURE = 1e-3
@@ -126,9 +127,7 @@ def mapped_density(z: jax.Array, arguments: tuple[Anchor, Data], layout: Layout)
 def single(anchor: Anchor, data: Data) -> tuple[Anchor, Data]:
     """The same with every array over chats in single precision; sums and what is solved stay in double."""
     chats = ("eta", "score", "curvature", "weight", "half")
-    large = {name: getattr(anchor, name).astype(jnp.float32) for name in chats}
-    seen = {name: getattr(data, name).astype(jnp.float32) for name in ("y", "seen", "offset", "X")}
-    return anchor._replace(**large), data._replace(**seen)
+    return with_narrow(anchor, chats), with_narrow(data, ("y", "seen", "offset", "X"))
 
 
 def own_expansion(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:

@@ -18,8 +18,9 @@ from scipy.sparse import csr_array
 from hitlbayes.spec.families import log1mexp
 
 SHOCK_NODES = 11
-BLOCK_NODES = 7
+BLOCK_NODES = 5
 NEWTON = 6
+FAR = 80.0  # log odds beyond which a probability is 0 or 1 in double precision
 
 
 class UnitData(NamedTuple):
@@ -122,33 +123,38 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
     def one(args):
         eta0, L, c, tau = args
         L = L[data.unit_class]
+        sums = partial(jax.ops.segment_sum, segment_ids=data.shock_unit, num_segments=n_units)
 
-        def loglik(e):
-            """Log likelihood of each unit (N,) at standardised blocks e (N, q), shocks integrated."""
-            block = jnp.einsum("nij,nj->ni", L, e)[data.shock_unit]
-            at = jnp.sum(block * data.basis, axis=1)[data.shock] + eta0
-            rows = row_loglik(family, at[:, None] + tau * z, data.stats, c)
-            by_shock = jax.ops.segment_sum(rows, data.shock, n_shocks)
-            by_shock = jax.scipy.special.logsumexp(by_shock + log_w, axis=1)
-            return jax.ops.segment_sum(by_shock, data.shock_unit, n_units)
+        def by_shock(block):
+            """Log likelihood (D,) of each shock's rows, integrated over it, at the block's part of eta."""
+            rows = row_loglik(family, block[data.shock] + eta0, tau * z, data.stats, c)
+            return jax.scipy.special.logsumexp(
+                jax.ops.segment_sum(rows, data.shock, n_shocks) + log_w, axis=1
+            )
+
+        def block_at(e):
+            return jnp.sum(jnp.einsum("nij,nj->ni", L, e)[data.shock_unit] * data.basis, axis=1)
 
         def density(e):
-            return loglik(e) - 0.5 * jnp.sum(e**2, axis=1)
+            """Of each unit (N,) at standardised blocks e (N, q)."""
+            return sums(by_shock(block_at(e))) - 0.5 * jnp.sum(e**2, axis=1)
 
-        slope = jax.grad(lambda e: jnp.sum(density(e)))
-
-        def curvature(e):
-            columns = [jax.jvp(slope, (e,), (jnp.zeros_like(e).at[:, j].set(1.0),))[1] for j in range(q)]
-            return -jnp.stack(columns, axis=2)
+        def slope_and_curvature(e):
+            block = block_at(e)
+            ones = jnp.ones_like(block)
+            first, second = jax.jvp(lambda b: jax.jvp(by_shock, (b,), (ones,))[1], (block,), (ones,))
+            slope = jnp.einsum("nji,nj->ni", L, sums(first[:, None] * data.basis)) - e
+            bend = sums(-second[:, None, None] * data.basis[:, :, None] * data.basis[:, None, :])
+            return slope, jnp.eye(q) + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
 
         def newton(e, _):
-            g, H = slope(e), curvature(e)
+            g, H = slope_and_curvature(e)
             step = jnp.linalg.solve(H + 1e-9 * jnp.eye(q), g[..., None])[..., 0]
             return e + jnp.clip(step, -2.0, 2.0), None
 
         e, _ = jax.lax.scan(newton, jnp.zeros((n_units, q)), None, length=NEWTON)
         # Any root is exact in the limit of many nodes; where there is no curvature yet, the prior's serves.
-        root = jnp.linalg.cholesky(curvature(e))
+        root = jnp.linalg.cholesky(slope_and_curvature(e)[1])
         root = jnp.where(jnp.isnan(root), jnp.eye(q), root)
         log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
 
@@ -166,18 +172,24 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
     return jax.lax.map(one, (outer, factor, cut, shock))
 
 
-def row_loglik(family: str, eta: jax.Array, stats: jax.Array, cut: jax.Array) -> jax.Array:
-    """Log likelihood of each row (R, Q) at eta (R, Q); constants of the outcome (count!) left out."""
+def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, cut: jax.Array) -> jax.Array:
+    """Log likelihood of each row at eta = at (R,) + moves (Q,): (R, Q); constants of the data are left out.
+
+    Odds are products, odds(at) times odds(move): one logarithm a cutpoint, no exponential, at each node.
+    """
+    rows, nodes = (jnp.exp(jnp.clip(one, -FAR, FAR)) for one in (at, moves))
+    eta = at[:, None] + moves
+    if family == "count":
+        n, total = stats
+        return total[:, None] * eta - (n * rows)[:, None] * nodes
     if family == "ordinal":
-        counts = stats
-        both, upper = counts[:-1] + counts[1:], counts[1:]
-        above = eta[None] - cut[:, None, None]
-        made = jnp.sum(upper[..., None] * above - both[..., None] * jax.nn.softplus(above), axis=0)
-        return made + (counts[1:-1].T @ log1mexp(jnp.diff(cut)))[:, None]
-    n, total = stats
-    if family == "bernoulli":
-        return total[:, None] * eta - n[:, None] * jax.nn.softplus(eta)
-    return total[:, None] * eta - n[:, None] * jnp.exp(eta)
+        upper, both, constant = stats[1:], stats[:-1] + stats[1:], stats[1:-1].T @ log1mexp(jnp.diff(cut))
+    else:
+        upper, both, cut, constant = stats[1:], stats[:1], jnp.zeros(1), 0.0
+    made = jnp.sum(upper, axis=0)[:, None] * eta + (constant - upper.T @ cut)[:, None]
+    for k in range(len(cut)):
+        made -= both[k][:, None] * jnp.log(1.0 + rows[:, None] * (nodes * jnp.exp(-cut[k])))
+    return made
 
 
 def _summing(code: np.ndarray) -> csr_array:

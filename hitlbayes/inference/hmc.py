@@ -16,17 +16,16 @@ at most; the density's own error, a change since the anchor, is far below what m
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.laplace import Anchor, Coordinates, Point, density_and_point, join, split
+from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.sums import total
-
-T = TypeVar("T")
 
 QUARTER_TURN = 1.96  # radians: the jitter leaves four fifths of it
 MOST_ROTATIONS = 12
@@ -98,18 +97,8 @@ def single(target: Target) -> Target:
     problem = narrowed(target.problem)._replace(
         categories=target.problem.categories, above=target.problem.above
     )
-    names = ("eta", "inside", "at", "curvature", "pseudo", "cross", "Q")
-    large = {name: narrowed(getattr(target.anchor, name)) for name in names}
-    return Target(target.anchor._replace(**large), problem, target.beliefs)
-
-
-def narrowed(tree: T) -> T:
-    """Floating arrays of a tree in single precision."""
-
-    def cast(a: jax.Array) -> jax.Array:
-        return a.astype(jnp.float32) if jnp.issubdtype(a.dtype, jnp.floating) else a
-
-    return jax.tree.map(cast, tree)
+    large = ("eta", "inside", "at", "curvature", "pseudo", "cross", "Q")
+    return Target(with_narrow(target.anchor, large), problem, target.beliefs)
 
 
 def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Array) -> Walker:

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import Units, by_unit, reduce_units, unit_system
+from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.problem import (
     Array,
     Beliefs,
@@ -63,9 +64,7 @@ class Means(NamedTuple):
 
 def single(data: Means) -> Means:
     """The same data with every array of their size in single precision."""
-    return data._replace(
-        **{name: getattr(data, name).astype(jnp.float32) for name in ("n", "y", "X", "basis")}
-    )
+    return with_narrow(data, ("n", "y", "X", "basis"))
 
 
 class Solved(NamedTuple):

@@ -22,6 +22,7 @@ from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import anchor_at, find_anchor, settle_at
 from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.laplace import Anchor, State
+from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, quick_jit, silent
@@ -125,7 +126,7 @@ def sample(
     storage : where the draws go, and from where a run goes on; in memory by default
     """
     problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
-    focus = hmc.narrowed(focus)
+    focus = narrowed(focus)
     saved = None if storage is None else storage.begun()
     if saved is not None:
         start = unpack(saved, blank_start(state, problem, beliefs, layout=layout, chains=chains))

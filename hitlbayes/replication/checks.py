@@ -91,7 +91,7 @@ def _unit(outcome: str, *, context: Context) -> Unit:
     return Unit(
         name=f"model checks, {outcome}",
         key=context.key(what="checks", fit=fit.key, twin=twin_unit(context).key),
-        cost=10.0,
+        cost=20.0,
         write=lambda folder: _write(folder, outcome=outcome, unit=fit, context=context),
     )
 

@@ -12,6 +12,7 @@ import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
 from hitlbayes.inference.laplace import State
+from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import unpack_hyper
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
@@ -31,7 +32,7 @@ def test_the_first_draw_of_a_chain_is_its_start() -> None:
         anchor = find_anchor(state, problem, beliefs, layout=layout)
         target = hmc.single(hmc.Target(anchor, problem, beliefs))
         begun = hmc.start(jax.random.key(1), target, layout=layout, log_angle=jnp.asarray(0.0))
-        moved, step = hmc.draw(begun, target, hmc.narrowed(focus), layout=layout, adapt=jnp.asarray(True))
+        moved, step = hmc.draw(begun, target, narrowed(focus), layout=layout, adapt=jnp.asarray(True))
         (value, _), slope = hmc.residual_and_slope(begun.z, target, layout=layout)
     np.testing.assert_array_equal(moved.z, begun.z)
     assert float(step.acceptance) == 1.0
