@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,21 +54,20 @@ def plot_shrinkage(result: Reanalysis, *, prob: float = 0.95, kind: str = "eti")
     kind : {"eti", "hdi"}
         Kind of the posterior intervals; those of the printed estimates are normal.
     """
-    from matplotlib.figure import Figure
+    from hitlbayes.report.canvas import Plot, finish
 
     if not result.pooled:
         raise SpecError("plot_shrinkage compares pooled with printed estimates; this result is not pooled.")
     if prob not in NORMAL:
         raise SpecError(f"prob={prob}: expected one of {', '.join(map(str, NORMAL))}.")
     outcomes = [str(o) for o in result.draws["outcome"].values]
-    figure = Figure(figsize=(3.1 * len(outcomes) + 1.2, 3.4), layout="constrained")
+    figure = Plot(figsize=(3.1 * len(outcomes) + 1.2, 3.4), layout="constrained")
     axes = figure.subplots(1, len(outcomes), sharey=True, squeeze=False)[0]
     for axis, outcome in zip(axes, outcomes, strict=True):
         _shrinkage_panel(axis, result, outcome, prob=prob, kind=kind)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
-    _caption(figure, _shrinkage_caption(result, prob))
-    return figure
+    return finish(figure, caption=_shrinkage_caption(result, prob), synthetic=False, ok=True)
 
 
 def plot_decomposition(result: EffortDecomposition, *, prob: float = 0.95, kind: str = "eti") -> Figure:
@@ -82,16 +80,15 @@ def plot_decomposition(result: EffortDecomposition, *, prob: float = 0.95, kind:
         Probability of the intervals.
     kind : {"eti", "hdi"}
     """
-    from matplotlib.figure import Figure
+    from hitlbayes.report.canvas import Plot, finish
 
-    figure = Figure(figsize=(10.2, 4.4), layout="constrained")
+    figure = Plot(figsize=(10.2, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _split_panel(left, result, prob=prob, kind=kind)
     _measures_panel(right, result, prob=prob, kind=kind)
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
-    _caption(figure, _decomposition_caption(result, prob))
-    return figure
+    return finish(figure, caption=_decomposition_caption(result, prob), synthetic=False, ok=True)
 
 
 def _shrinkage_panel(axis: Axes, result: Reanalysis, outcome: str, *, prob: float, kind: str) -> None:
@@ -181,11 +178,6 @@ def _frame(axis: Axes, labels: list[str]) -> None:
 
 def _name(key: str) -> str:
     return NAMES.get(key, key)
-
-
-def _caption(figure: Figure, text: str) -> None:
-    width = int(figure.get_figwidth() * 16)
-    figure.supxlabel(fill(text, width), x=0.01, ha="left", fontsize=8.5)
 
 
 def _shrinkage_caption(result: Reanalysis, prob: float) -> str:

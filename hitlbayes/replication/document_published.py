@@ -37,11 +37,7 @@ def published_sentence(published: PublishedResults) -> str:
 
 def figure_by_type(published: PublishedResults) -> Markup:
     """Table 5 as printed and partially pooled, as a block of a report."""
-    return figure(
-        plot_shrinkage(published.tables["5"]),
-        caption="Published effects on AI-eligible chats by escalation type (Table 5), as printed with 95% "
-        "confidence intervals, and partially pooled with 95% equal-tailed intervals.",
-    )
+    return figure(plot_shrinkage(published.tables["5"]))
 
 
 def published_sections(published: PublishedResults) -> list[Section]:
@@ -65,11 +61,7 @@ def published_sections(published: PublishedResults) -> list[Section]:
             "Effort after a takeover: how much of the fall in the human share is arithmetic",
             (
                 text(_effort_sentence(published.effort.summary())),
-                figure(
-                    plot_decomposition(published.effort),
-                    caption="The gap in the human share of rounds to technical takeovers, split into the "
-                    "part that AI rounds bring and the part that human rounds bring (Table 6).",
-                ),
+                figure(plot_decomposition(published.effort)),
                 details("All quantities", table(published.effort.summary())),
             ),
             source="published",
