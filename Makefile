@@ -27,6 +27,7 @@ help:
 	@echo "make replicate        the paper's results, published and synthetic, in output/report.html (ARGS=--quick)"
 	@echo "make replicate-quick  the same at a tenth of the size"
 	@echo "make test             the tests (ARGS='-k name'); make test-slow: the long simulation studies"
+	@echo "make notebooks        the notebooks and the examples of README and docs, run as they stand"
 	@echo "make test-lowest      the core tests with the lowest versions that pyproject.toml allows (Python 3.11)"
 	@echo "make lint             ruff and mypy;  make wheel: dist/*.whl;  make clean: remove build products"
 
@@ -52,7 +53,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 notebooks: $(STAMP)
-	$(BIN)/python -m pytest $(NOTEBOOKS) $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(NOTEBOOKS) tests/docs/test_pages.py $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow $(ARGS)

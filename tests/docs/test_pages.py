@@ -37,6 +37,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow  # `make notebooks` runs it, with the notebooks
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 def test_the_examples_of_a_page_run(page, folder):
     names: dict[str, object] = {"__name__": "page"}

@@ -79,7 +79,9 @@ def test_a_second_fit_of_like_size_traces_and_compiles_nothing(family):
         assert (again[TRACED], again[COMPILED]) == (0, 0), (outcome, len(chats))
 
 
-@pytest.mark.parametrize("family", ["bernoulli", "ordinal", "count"])
+@pytest.mark.parametrize(
+    "family", ["ordinal", *(pytest.param(f, marks=pytest.mark.slow) for f in ("bernoulli", "count"))]
+)
 def test_single_precision_moves_the_posterior_by_far_less_than_a_posterior_sd(family):
     """Draws are of the density in single precision; that in double precision weighs them almost equally.
 
