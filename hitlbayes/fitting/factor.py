@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from hitlbayes.inference.sums import total
+from hitlbayes.spec.families import softplus
 
 HALF_LOG_TWO_PI = 0.9189385332046727
 COUNTS = ("count", "truncated count")
@@ -209,7 +210,7 @@ def log_likelihood(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> jax.
         elif family in COUNTS:
             value += _count(e, y, seen, *next(over), truncated=family == "truncated count")
         elif family == "bernoulli":
-            value += total(seen * (y * e - jax.nn.softplus(e)))
+            value += total(seen * (y * e - softplus(e)))
         else:
             extra = layout.categories[m] - 2
             value += _ordinal(e, y, seen, psi.log_gap[gap : gap + extra])
@@ -293,7 +294,7 @@ def _ordinal(eta: jax.Array, y: jax.Array, seen: jax.Array, log_gap: jax.Array) 
     for j in range(offset.shape[0]):
         z = offset[j] - eta
         low, high = (y == j) * seen, (y == j + 1) * seen
-        value += total((low + high) * jax.nn.log_sigmoid(z) - high * z)
+        value -= total((low + high) * softplus(-z) + high * z)
     for j in range(log_gap.shape[0]):
         between = total((y == j + 1) * seen)
         value += between * jnp.log(-jnp.expm1(-jnp.exp(log_gap[j])))

@@ -98,14 +98,14 @@ def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> Placed:
         z_period,
     )
     spent += more
-    shift = _kept(_fitted(moved, data) + (of_period - anchor.period).astype(narrow).T[:, data.period])
+    by_day, before = (a.astype(narrow).T[:, data.period] for a in (of_period, anchor.period))
+    shift = _kept(_fitted(moved, data) + by_day - before)
     pull = _kept(anchor.weight * shift - anchor.half * _kept(jnp.sum(anchor.half * shift, axis=0)))
     lost = jax.ops.segment_sum(pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True)
     unit, of_unit, more = _groups(psi.unit, psi.loading, anchor.unit_J, anchor.unit_h - lost, z_unit)
     spent += more
 
-    own_eta = _fitted(slopes, data) + of_period.astype(narrow).T[:, data.period]
-    own_eta = _kept(own_eta + of_unit.astype(narrow).T[:, data.unit])
+    own_eta = _kept(_fitted(slopes, data) + by_day + of_unit.astype(narrow).T[:, data.unit])
     # a chat's factor has little data: its precision must follow the dispersions of counts and delays
     score, curvature = own_expansion(anchor.eta, psi, data, layout)
     curvature = _kept(data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE))

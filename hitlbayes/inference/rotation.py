@@ -65,16 +65,16 @@ def programs(log_density: LogDensity, record: Record) -> Programs:
     def residual(z: jax.Array, data: Any) -> jax.Array:
         return log_density(z, data) + 0.5 * jnp.sum(z**2)
 
-    both = jax.value_and_grad(residual)
+    slope_of = jax.grad(residual)
 
     def begin(z: jax.Array, key: jax.Array, data: Any) -> Walker:
-        value, slope = both(z, data)
+        value, slope = residual(z, data), slope_of(z, data)
         start = jnp.log(FIRST_ANGLE)
         return Walker(z, slope, value, key, start, jnp.array([0.0, 0.0, 1.0]).at[1].set(start))
 
     def advance(walker: Walker, data: Any, adapt: jax.Array) -> tuple[Walker, Any]:
         def body(walker: Walker, _: None) -> tuple[Walker, Any]:
-            walker, acceptance, diverged = _draw(walker, data, adapt, both=both)
+            walker, acceptance, diverged = _draw(walker, data, adapt, residual=residual, slope_of=slope_of)
             kept = record(walker.z, jax.random.fold_in(walker.key, 1), data)
             return walker, (kept, acceptance, diverged)
 
@@ -136,7 +136,7 @@ def settle(walkers: list[Walker]) -> list[Walker]:
 
 
 def _draw(
-    walker: Walker, data: Any, adapt: jax.Array, *, both: Callable[..., Any]
+    walker: Walker, data: Any, adapt: jax.Array, *, residual: LogDensity, slope_of: LogDensity
 ) -> tuple[Walker, jax.Array, jax.Array]:
     key, k_momentum, k_angle, k_accept = jax.random.split(walker.key, 4)
     momentum = jax.random.normal(k_momentum, walker.z.shape)
@@ -144,14 +144,15 @@ def _draw(
     count = jnp.clip(jnp.round(TURN * jnp.exp(-walker.log_angle)), 2, MOST_ROTATIONS)
 
     def turn(_: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        z, p, _, slope = at
+        z, p, slope = at
         p = p + 0.5 * angle * slope
         z, p = jnp.cos(angle) * z + jnp.sin(angle) * p, jnp.cos(angle) * p - jnp.sin(angle) * z
-        value, slope = both(z, data)
-        return z, p + 0.5 * angle * slope, value, slope
+        slope = slope_of(z, data)
+        return z, p + 0.5 * angle * slope, slope
 
-    at = (walker.z, momentum, walker.value, walker.slope)
-    z, p, value, slope = jax.lax.fori_loop(0, count.astype(jnp.int32), turn, at)
+    at = (walker.z, momentum, walker.slope)
+    z, p, slope = jax.lax.fori_loop(0, count.astype(jnp.int32), turn, at)
+    value = residual(z, data)  # once: gradients alone need fewer logarithms
     gain = value - walker.value - 0.5 * jnp.sum(z**2 + p**2 - walker.z**2 - momentum**2)
     gain = jnp.where(jnp.isfinite(gain) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))

@@ -101,4 +101,4 @@ def _fit_checked(*, spec: TableSpec, context: Context) -> Any:
     fit = fit_effort(takeovers, **asked)
     if fit.check().ok:
         return fit
-    return fit_effort(takeovers, **asked | {"draws": asked.get("draws", 1000) * RETRY_FACTOR})
+    return fit_effort(takeovers, **asked | {"draws": asked.get("draws", 800) * RETRY_FACTOR})

@@ -145,6 +145,18 @@ def log1mexp(gap: jax.Array) -> jax.Array:
     return jnp.where(small, jnp.log(-jnp.expm1(-gap)), jnp.log1p(-jnp.exp(-safe)))
 
 
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """log(1 + exp(x)); its derivative needs no logarithm, so that gradients alone compute none."""
+    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (x,), (dx,) = primals, tangents
+    return softplus(x), jax.nn.sigmoid(x) * dx
+
+
 def over_rows(cut: jax.Array, eta: jax.Array) -> jax.Array:
     """Cutpoints (K-1,) with axes of length one for those of eta."""
     return cut.reshape(-1, *(1,) * eta.ndim)
@@ -176,7 +188,7 @@ _ordinal.defvjp(_ordinal_forward, _ordinal_backward)
 
 @jax.custom_vjp
 def _bernoulli(eta: jax.Array, stats: jax.Array) -> jax.Array:
-    return jnp.sum(stats[1] * eta - stats[0] * jax.nn.softplus(eta))
+    return jnp.sum(stats[1] * eta - stats[0] * softplus(eta))
 
 
 def _bernoulli_forward(eta, stats):

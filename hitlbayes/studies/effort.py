@@ -63,7 +63,7 @@ def fit_effort(
     formula: str | None = None,
     missing: str = "refuse",
     overlap: int = 20,
-    draws: int = 1000,
+    draws: int = 800,
     chains: int = 4,
     seed: int = SEED,
     synthetic: bool | None = None,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import hitlbayes as hb
-from hitlbayes.design.balance import largest_difference
+from hitlbayes.design.balance import DISTANCE
 from hitlbayes.published import table
 from hitlbayes.studies.escalation import frequentist_twin
 from hitlbayes.twin.verify import exempt_prefixes
@@ -77,12 +77,27 @@ def test_every_published_effect_is_reproduced_in_expectation() -> None:
 
 @pytest.mark.slow
 def test_matched_samples_have_the_published_sizes_and_are_balanced() -> None:
+    """The replication's twin is balanced; over twins no covariate is out of balance but by chance.
+
+    The difference of one continuous covariate between 954 alike pairs has an SD of up to .046, so that the
+    largest of twenty exceeds .05 in some twins; its mean over twins does not.
+    """
     seeds = range(FIRST, FIRST + SEEDS)
     sizes = pd.DataFrame([matched_twin(seed).sizes()["matched"] for seed in seeds]).mean()
-    worst = [largest_difference(hb.balance(m)) for seed in seeds for m in matched_twin(seed).matches.values()]
-    print(sizes.round(0).to_dict(), f"largest standardised differences {min(worst):.3f} to {max(worst):.3f}")
+    rows = {
+        (seed, kind): hb.balance(one)["after_difference"].drop(index=DISTANCE)
+        for seed in seeds
+        for kind, one in matched_twin(seed).matches.items()
+    }
+    found = pd.DataFrame(rows).T.rename_axis(["seed", "type"])
+    first, average = found.loc[FIRST].abs().max(axis=1), found.groupby("type").mean().abs().max(axis=1)
+    share = (found.abs() > BALANCED).mean().mean()
+    print(
+        sizes.round(0).to_dict(), first.round(3).to_dict(), average.round(3).to_dict(), f"{share:.4f} beyond"
+    )
     assert sizes.to_dict() == pytest.approx(SIZES, rel=CLOSE)
-    assert max(worst) < BALANCED
+    assert first.max() < BALANCED
+    assert average.max() < BALANCED
 
 
 @pytest.mark.slow
