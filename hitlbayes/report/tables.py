@@ -14,7 +14,7 @@ from hitlbayes.report.canvas import stamp
 from hitlbayes.report.marks import ENDS
 from hitlbayes.report.rows import checked
 from hitlbayes.report.verdict import rows_verdict
-from hitlbayes.report.wording import bracket, decimals, number
+from hitlbayes.report.wording import bracket, decimals, number, outcome_label
 
 HEADINGS: dict[str, Any] = {
     "printed": "As printed\n(SE)",
@@ -24,6 +24,7 @@ HEADINGS: dict[str, Any] = {
     "positive": "Pr(> 0)",
     "truth": "Truth\n(simulated)",
 }
+IN_WORDS = {"prob_positive": "Pr(> 0)", "prob_worst": "P(worst)", "prob_harm": "P(harm)", "r_hat": "r_hat"}
 PRINTED = 3  # decimal places of the published tables
 NOTE = (
     "Units: percent is geometric, exp(log points) - 1; rates are in percentage points. {others} (two-way "
@@ -129,19 +130,21 @@ def effects_notes(rows: pd.DataFrame, *, note: str = "") -> list[str]:
 
 
 def texts(frame: pd.DataFrame, *, places: int = 3) -> pd.DataFrame:
-    """A frame's floating-point columns as text; those of sizes and counts without decimals.
+    """A frame as it is read: columns and outcomes in words, sizes and counts without decimals.
 
     Examples
     --------
-    >>> texts(pd.DataFrame({"mean": [-0.25], "ess": [1234.4]})).iloc[0].tolist()
-    ['−0.250', '1,234']
+    >>> texts(pd.DataFrame({"mean": [-0.25], "ess_bulk": [1234.4]})).to_dict("list")
+    {'mean': ['−0.250'], 'ess bulk': ['1,234']}
     """
     shown = frame.copy()
     for name in shown.columns:
         if pd.api.types.is_float_dtype(shown[name]):
             large = bool((shown[name].dropna().abs() >= 100).all())
             shown[name] = [number(value, places=0 if large else places) for value in shown[name]]
-    return shown
+    if "outcome" in shown:
+        shown["outcome"] = [outcome_label(str(value)) for value in shown["outcome"]]
+    return shown.rename(columns=lambda name: IN_WORDS.get(name, str(name).replace("_", " ")))
 
 
 def plain_table(frame: pd.DataFrame, *, places: int = 3, caption: str = "") -> str:
