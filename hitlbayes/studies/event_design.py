@@ -120,6 +120,7 @@ def event_labels(time: Timing, *, reference: int, comparison: str, walk: float |
         has = treated & (time.relative != reference)
     _check_reference(time, treated, reference)
     _check_comparison(time, has, treated, comparison)
+    _say_unseen(time, treated)
     pairs = pd.DataFrame({"cohort": time.cohort[has], "relative": time.relative[has]})
     table = pairs.drop_duplicates().sort_values(["cohort", "relative"], ignore_index=True)
     place = pd.Series(range(len(table)), index=pd.MultiIndex.from_frame(table))
@@ -182,6 +183,21 @@ def _check_reference(time: Timing, treated: np.ndarray, reference: int) -> None:
         raise DesignError(
             f"{len(lost)} of {len(cohorts)} cohorts are never observed in the reference period {reference} "
             f"(starts: {_list(time.labels[lost])}); choose another reference= or leave them out."
+        )
+
+
+def _say_unseen(time: Timing, treated: np.ndarray) -> None:
+    """Warn of a cohort's periods in which none of its units is observed: they have no effect to estimate."""
+    cohorts, periods = np.unique(time.cohort[treated]), np.unique(time.period)
+    seen = pd.MultiIndex.from_arrays([time.cohort[treated], time.period[treated]])
+    unseen = pd.MultiIndex.from_product([cohorts, periods]).difference(seen)
+    if len(unseen):
+        cells = [f"{time.labels[period]} (relative period {period - start})" for start, period in unseen]
+        warnings.warn(
+            f"{len(cells)} periods in which no treated unit of a cohort is observed have no effect in the "
+            f"results: {_list(cells)}.",
+            DataWarning,
+            stacklevel=2,
         )
 
 

@@ -34,9 +34,14 @@ def context(run):
 
 def test_event_study_has_every_day_but_the_reference(run, context):
     days = run.tables["event"].frame
-    for _, part in days.groupby("outcome"):
-        assert part["relative"].tolist() == [*range(-14, -1), *range(17)]
-    assert set(run.tables["event"].more["pretrend"]["days"]) == {13}
+    chats = pd.read_parquet(chats_path(context)).query("eligible == 1 and treated == 1")
+    day = (chats["start_time"].dt.normalize() - pd.Timestamp(START)).dt.days
+    for outcome, part in days.groupby("outcome"):
+        known = day[chats["rating"].notna()] if outcome == "rating" else day
+        assert part["relative"].tolist() == sorted(set(known) - {-1})
+    before = days[days["relative"] < 0].groupby("outcome")["relative"].count()
+    tested = run.tables["event"].more["pretrend"].set_index("outcome")["days"]
+    assert tested.to_dict() == before.to_dict()
     study = event.studies(context)["rating"]
     shown = days[days["outcome"] == "rating"].set_index("relative")["mean"]
     np.testing.assert_allclose(study.effects().mean(("chain", "draw")), shown)

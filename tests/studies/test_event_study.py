@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import hitlbayes as hb
-from hitlbayes.errors import DesignError, SpecError
+from hitlbayes.errors import DataWarning, DesignError, SpecError
+from hitlbayes.studies.event_design import event_labels, timing
 
 from .public import castle
 
@@ -209,6 +210,14 @@ def test_a_saved_study_opens_again(tmp_path) -> None:
     caption = study.plot(size=0.5).caption
     assert "zero by definition at -1" in caption
     assert "exceeds 0.5" in caption
+
+
+def test_periods_without_a_treated_unit_are_said() -> None:
+    frame = staggered()
+    keys = frame.rename(columns={"now": "treatment"})[(frame["unit"] % 3 > 0) | (frame["period"] != 4)]
+    with pytest.warns(DataWarning, match=r"1 periods .* results: 4 \(relative period 2\)"):
+        labels = event_labels(timing(keys), reference=-1, comparison="never", walk=None)
+    assert not ((labels.table["start"] == "2") & (labels.table["relative"] == 2)).any()
 
 
 @pytest.mark.skipif("HITLBAYES_MPDTA" not in os.environ, reason="HITLBAYES_MPDTA names no file")
