@@ -177,8 +177,8 @@ def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, c
 
     Odds are products, odds(at) times odds(move): one logarithm a cutpoint, no exponential, at each node.
     """
-    rows, nodes = (jnp.exp(jnp.clip(one, -FAR, FAR)) for one in (at, moves))
-    eta = at[:, None] + moves
+    at, moves = (jnp.clip(one, -FAR, FAR) for one in (at, moves))  # the same in odds and in eta
+    rows, nodes, eta = jnp.exp(at), jnp.exp(moves), at[:, None] + moves
     if family == "count":
         n, total = stats
         return total[:, None] * eta - (n * rows)[:, None] * nodes

@@ -15,7 +15,8 @@ import hitlbayes as hb
 from hitlbayes.errors import FitError, SpecError
 from hitlbayes.fitting.model import build_model
 from hitlbayes.fitting.structure import Grouping
-from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, unit_loglik
+from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, row_loglik, unit_loglik
+from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
 from hitlbayes.studies.leave_one_out import loglik_of
 from hitlbayes.studies.mixed import Sampling, make_fit, sample_model
@@ -23,7 +24,7 @@ from hitlbayes.studies.rebuild import rebuild, shared_draws, unit_data
 
 WORKERS = 40  # fewer, and one of them can move what all share too far to be weighed away
 EXACT = 1e-9  # closed forms, relative to log densities of some hundreds
-QUADRATURE = 2e-3  # eleven by seven by seven nodes against two million random numbers
+QUADRATURE = 2e-3  # eleven by five by five nodes against two million random numbers
 MCSE = 4.5  # combined Monte Carlo standard errors, the largest of twenty
 
 
@@ -38,6 +39,13 @@ def cells(family: str):
 @cache
 def fitted(family: str) -> hb.Fit:
     return hb.fit_did(cells(family), outcome="y", draws=500, progress=False)
+
+
+def test_certain_outcomes_have_log_likelihood_zero_however_far_the_odds() -> None:
+    at, stats = np.array([100.0, -100.0]), np.array([[1.0, 1.0], [1.0, 0.0]])  # one success, one failure
+    with session():
+        found = row_loglik("bernoulli", at, np.array([0.0, 1.0]), stats, np.zeros(0))
+    np.testing.assert_allclose(found, 0.0, atol=EXACT)
 
 
 def test_gaussian_likelihood_is_the_dense_normal() -> None:
