@@ -164,7 +164,7 @@ def time_gradients(made: Any, arguments: dict[str, Any], *, layout: Any, chains:
 
     exact = hmc.Target(made.anchor, jax.tree.map(jnp.asarray, arguments["problem"]), made.beliefs)
     z = jax.random.normal(jax.random.key(1), (chains, layout.n_latent))
-    slope = jax.jit(jax.vmap(partial(hmc.residual_and_slope, layout=layout), in_axes=(0, None)))
+    slope = jax.jit(jax.vmap(partial(hmc.density_and_slope, layout=layout), in_axes=(0, None)))
     targets = {"gradient_ms": hmc.single(exact), "gradient_double_ms": exact}
     return {
         name: milliseconds(lambda t=t: slope(z.astype(t.problem.X.dtype), t)) for name, t in targets.items()

@@ -6,7 +6,8 @@
 
 Every measurement has its own process. Cold is the first fit in a new process with empty compilation caches,
 from the data in memory to the draws (or the estimate), the package's import included; warm is a second fit in
-the same process. A peer that needs more than --limit seconds is reported as such.
+the same process. A peer that needs more than --limit seconds is reported as such; one whose process takes
+more than --once-over seconds is measured once.
 """
 
 from __future__ import annotations
@@ -95,13 +96,12 @@ def missing(peer: Peer) -> list[str]:
 
 
 def run(peer: Peer, *, folder: str, outcome: str, rows: int, asked: argparse.Namespace) -> Row:
-    """Measure a peer `runs` times and take medians; the draws are those of the first run."""
+    """Measure a peer up to `runs` times and take medians; the draws are those of the first run."""
     common = {"folder": folder, "outcome": outcome, "draws": asked.draws, "chains": asked.chains}
     if not peer.shared:
-        made = repeat(peer, runs=asked.runs, limit=asked.limit, warm=not asked.cold_only, **common)
-        return row_of(peer, made, rows=rows)
-    made = repeat(peer, runs=asked.runs, limit=asked.limit, warm=False, share=asked.share, **common)
-    less = repeat(peer, runs=1, limit=asked.limit, warm=False, share=asked.share / 4, **common)
+        return row_of(peer, repeat(peer, asked=asked, warm=not asked.cold_only, **common), rows=rows)
+    made = repeat(peer, asked=asked, warm=False, share=asked.share, **common)
+    less = repeat(peer, asked=asked, warm=False, share=asked.share / 4, **common)
     if "failed" in made or "failed" in less:
         return row_of(peer, made, rows=rows)
     slope = max(0.0, (made["cold_s"] - less["cold_s"]) / (made["rows"] - less["rows"]))
@@ -117,17 +117,17 @@ def row_of(peer: Peer, made: dict[str, Any], *, rows: int) -> Row:
     return Row(peer.name, peer.data, same=peer.same, **known)
 
 
-def repeat(peer: Peer, *, runs: int, limit: float, **arguments: Any) -> dict[str, Any]:
+def repeat(peer: Peer, *, asked: argparse.Namespace, **arguments: Any) -> dict[str, Any]:
     """The first of several measurements with medians of times, sizes and memory; or the first failure."""
     made: list[dict[str, Any]] = []
-    for number in range(runs):
+    for number in range(asked.runs):
         with tempfile.TemporaryDirectory(prefix="hitlbayes-cache-") as cache:
             environment = {"HITLBAYES_CACHE": cache, "PYTENSOR_FLAGS": f"base_compiledir={cache}"}
             one = measure(
                 peer.module,
                 peer.function,
                 arguments={**arguments, **peer.arguments},
-                limit=limit,
+                limit=asked.limit,
                 environment=environment,
             )
         said = f"{arguments['outcome']}, {key(peer)}, run {number + 1}: {json.dumps(one)}"
@@ -135,8 +135,10 @@ def repeat(peer: Peer, *, runs: int, limit: float, **arguments: Any) -> dict[str
         if "failed" in one:
             return one
         made.append(one)
+        if one["process_s"] > asked.once_over:
+            break
     middle = [name for name in ("cold_s", "warm_s", "ess", "peak_gib") if name in made[0]]
-    return {**made[0], **{name: median(one[name] for one in made) for name in middle}}
+    return {**made[0], **{name: median(one[name] for one in made) for name in middle}, "runs": len(made)}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -150,6 +152,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=0.05, help="of workers, for samplers of chat rows")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds, of a measurement's process")
+    parser.add_argument("--once-over", type=float, default=300.0, help="seconds of a process not run again")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -28,6 +28,7 @@ class Row:
     """A peer's medians; None where a quantity does not exist for it.
 
     rows : rows it was fitted to
+    runs : how many measurements the medians are of
     full_rows, full_s : where it was fitted to some workers only, all rows that there are, and the cold time
         for them on the line through this time and that of a quarter of the rows
     ess : worst bulk effective size of hyperparameters; estimate, sd, mcse : of the treatment's coefficient
@@ -37,6 +38,7 @@ class Row:
     name: str
     data: str
     rows: int
+    runs: int | None = None
     full_rows: int | None = None
     full_s: float | None = None
     same: bool = False
@@ -63,7 +65,10 @@ def markdown(outcome: str, rows: Sequence[Row], *, scope: str, workers: int) -> 
         "|" + "|".join("---" if j < 2 else "--:" for j in range(len(COLUMNS))) + "|",
     ]
     lines += ["| " + " | ".join(cells(row, ours)) + " |" for row in rows]
+    most = max((row.runs or 0 for row in rows), default=0)
     notes = [f"- {row.name}, {row.data}: {row.note}" for row in rows if row.note]
+    once = [f"{row.name}, {row.data}" for row in rows if (row.runs or most) < most]
+    notes += [f"- Measured once, being slow: {'; '.join(once)}."] if once else []
     return "\n".join([title, "", *lines, *(["", *notes] if notes else [])])
 
 
@@ -142,7 +147,7 @@ def machine(command: str, *, absent: str, asked: Namespace, sizes: dict[str, Any
         f"{processor()}, {len(os.sched_getaffinity(0))} cores, {memory_gib():.0f} GiB. {python}, "
         f"nutpie {installed('nutpie')}{', R: ' + r if r else ''}.",
         f"{sizes['chats']:,} synthetic chats, {sizes['ratings']:,} rated, {sizes['cells']:,} worker-days. "
-        f"Samplers: {asked.chains} chains of {asked.draws:,} draws. Runs: {asked.runs} (medians).",
+        f"Samplers: {asked.chains} chains of {asked.draws:,} draws. Medians of {asked.runs} runs.",
     ]
     if absent:
         lines.append(f"Not installed here: {absent}.")

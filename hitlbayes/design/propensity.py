@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from hitlbayes.errors import DataWarning, DesignError, FitError
 
@@ -114,6 +113,8 @@ def _fit(Z: Floats, treated: Bools) -> Floats | None:
         return np.full(len(Z), np.log(share / (1 - share)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from sklearn.linear_model import LogisticRegression  # slow to import, and needed for this alone
+
         model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12, max_iter=STEPS)
         model.fit(Z, treated)
     odds = model.decision_function(Z)

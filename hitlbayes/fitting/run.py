@@ -26,7 +26,6 @@ from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_o
 from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hyper
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
-from hitlbayes.inference.nuts import sample_means_by_nuts
 from hitlbayes.inference.problem import Beliefs, Problem
 from hitlbayes.inference.psis import TRUSTED_K
 from hitlbayes.inference.runtime import Progress, session, silent
@@ -131,6 +130,8 @@ def _hyper_draws(
     weighed = sample_hyper(model.start, data, model.beliefs, draws=draws * chains, **options)
     diverging = np.zeros((chains, draws), bool)
     if not weighed.k_hat < TRUSTED_K:
+        from hitlbayes.inference.nuts import sample_means_by_nuts  # starts NumPyro, which is seldom needed
+
         start = weighed.psi.mean(axis=0)
         made, diverging = sample_means_by_nuts(
             start, data, weighed.beliefs, draws=draws, chains=chains, **options

@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array
 
-from hitlbayes.spec.families import log1mexp
+from hitlbayes.spec.families import FAR, log1mexp
 
 SHOCK_NODES = 11
 BLOCK_NODES = 5
 NEWTON = 6
-FAR = 80.0  # log odds beyond which a probability is 0 or 1 in double precision
 
 
 class UnitData(NamedTuple):

@@ -81,13 +81,16 @@ class Drawn(NamedTuple):
 
 
 def own_effects(
-    unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, *, beliefs: Beliefs, layout: Layout
+    unit: jax.Array, outer: jax.Array, psi: jax.Array, normal: jax.Array, *, beliefs: Beliefs, layout: Layout
 ) -> jax.Array:
-    """Each unit's treatment effect on the linear predictor (N,): the first coefficient plus its own part."""
+    """Each unit's treatment effect on the linear predictor (N,): the first coefficient plus its own part.
+
+    normal (N,) are standard normal draws.
+    """
     hyper = unpack_hyper(psi, layout, beliefs)
     scale, rho = hyper.block.astype(unit.dtype), hyper.rho.astype(unit.dtype)
     if layout.block == "did":
-        own = split_effect(unit, scale, rho, jax.random.normal(key, unit.shape[:1], unit.dtype))
+        own = split_effect(unit, scale, rho, normal)
     else:
         own = unit[:, 1] if "effect" in BLOCKS[layout.block].components else jnp.zeros_like(unit[:, 0])
     return own + outer[0].astype(unit.dtype) if layout.n_coef else own

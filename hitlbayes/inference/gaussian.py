@@ -169,8 +169,8 @@ def effect_batches(
 def _own(
     unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout
 ):
-    keys = jax.random.split(key, psi.shape[0])
-    return jax.vmap(partial(own_effects, beliefs=beliefs, layout=layout))(unit, outer, psi, keys)
+    normal = jax.random.normal(key, unit.shape[:2], unit.dtype)
+    return jax.vmap(partial(own_effects, beliefs=beliefs, layout=layout))(unit, outer, psi, normal)
 
 
 def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:

@@ -16,13 +16,14 @@ at most; the density's own error, a change since the anchor, is far below what m
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
-from hitlbayes.inference.laplace import Anchor, Coordinates, Point, density_and_point, join, split
+from hitlbayes.inference.laplace import Anchor, Point, density_and_point, join, split
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.sums import total
@@ -31,6 +32,7 @@ QUARTER_TURN = 1.96  # radians: the jitter leaves four fifths of it
 MOST_ROTATIONS = 12
 TARGET_ACCEPTANCE = 0.85
 LARGEST_ANGLE = 1.1
+SHORTEST, LONGEST = 0.5, 1.1  # of the adapted angle, by jitter
 DIVERGENCE = 1000.0
 
 
@@ -54,7 +56,7 @@ class Kept(NamedTuple):
 class Walker(NamedTuple):
     """One chain between draws.
 
-    z : (n,) position; value : () -R there; slope : (n,) its gradient; kept : what is kept of the draw
+    z : (n,) position; value : () log density there; slope : (n,) gradient of -R; kept : what is kept of it
     log_angle : () of the rotation, in radians; averages : (3,) state of dual averaging; key : random key
     """
 
@@ -74,19 +76,13 @@ class Step(NamedTuple):
     diverged: jax.Array
 
 
-def residual(z: Coordinates, target: Target, *, layout: Layout) -> tuple[jax.Array, Point]:
-    """-R(z), the log density over that of a standard normal, and the point there."""
-    value, point = density_and_point(z, *target, layout=layout)
-    return value + 0.5 * sum(total(a**2) for a in jax.tree.leaves(z)), point
-
-
-def residual_and_slope(
+def density_and_slope(
     z: jax.Array, target: Target, *, layout: Layout
 ) -> tuple[tuple[jax.Array, Point], jax.Array]:
-    """-R and the point at z (n,), and its gradient (n,)."""
-    both = jax.value_and_grad(lambda one: residual(one, target, layout=layout), has_aux=True)
-    found, slope = both(split(z, layout))
-    return found, join(slope)
+    """Log density and the point at z (n,), and the gradient (n,) of -R."""
+    both = jax.value_and_grad(partial(density_and_point, layout=layout), has_aux=True)
+    found, slope = both(split(z, layout), *target)
+    return found, join(slope) + z
 
 
 def single(target: Target) -> Target:
@@ -118,10 +114,11 @@ def draw(
     walker: Walker, target: Target, focus: Focus, *, layout: Layout, adapt: jax.Array
 ) -> tuple[Walker, Step]:
     """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
-    key, k_momentum, k_angle, k_accept, k_effects = jax.random.split(walker.key, 5)
-    dtype = walker.z.dtype
-    momentum = jax.random.normal(k_momentum, walker.z.shape, dtype)
-    angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.5, maxval=1.1)
+    key, k_normal, k_uniform = jax.random.split(walker.key, 3)
+    n, dtype = walker.z.size, walker.z.dtype
+    normal = jax.random.normal(k_normal, (n + layout.n_units,), dtype)
+    momentum, uniform = normal[:n], jax.random.uniform(k_uniform, (2,))
+    angle = jnp.exp(walker.log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform[0])
     # A chain that has just begun stays where it is, and learns its density and slope there.
     angle = jnp.where(jnp.isfinite(walker.value), angle, 0.0)
     # Kept apart, or the compiler computes the cosine anew for every element.
@@ -133,17 +130,17 @@ def draw(
         z, p, slope = at[:3]
         p = p + half * slope
         z, p = c * z + s * p, c * p - s * z
-        (value, point), slope = residual_and_slope(z, target, layout=layout)
+        (value, point), slope = density_and_slope(z, target, layout=layout)
         return z, p + half * slope, slope, value, point
 
     begin = Point(*walker.kept[:3], jnp.zeros_like(target.anchor.eta))
     at = (walker.z, momentum, walker.slope, jnp.zeros_like(walker.value), begin)
     z, p, slope, value, point = jax.lax.fori_loop(0, rotations(walker.log_angle), turn, at)
-    gain = value - walker.value - 0.5 * total(z**2 + p**2 - walker.z**2 - momentum**2)
+    gain = value - walker.value - 0.5 * total(p**2 - momentum**2)
     gain = jnp.where(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))
-    taken = jax.random.uniform(k_accept) < acceptance
-    kept = describe(point, k_effects, target, focus, layout=layout)
+    taken = uniform[1] < acceptance
+    kept = describe(point, normal[n:], target, focus, layout=layout)
     log_angle, averages = _adapt(walker.log_angle, walker.averages, acceptance)
     moved = Walker(
         *jax.tree.map(
@@ -158,10 +155,10 @@ def draw(
     return moved, Step(acceptance, -gain > DIVERGENCE)
 
 
-def describe(point: Point, key: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:
-    """What is kept of a point, its effects computed."""
+def describe(point: Point, normal: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:
+    """What is kept of a point, its effects computed; normal (N,) are standard normal draws."""
     psi, outer, unit, eta = point
-    own = own_effects(unit, outer, psi, key, beliefs=target.beliefs, layout=layout)
+    own = own_effects(unit, outer, psi, normal, beliefs=target.beliefs, layout=layout)
     return Kept(psi, outer, unit, Drawn(own, *effects_on_treated(eta, own, outer, focus, layout=layout)))
 
 

@@ -259,7 +259,7 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     factor, low = unit_factors(hyper, curvature, problem.unit_class, layout=layout)
     lin = linear.solve_lower(low, linear.multiply_transposed(factor, slope))
     standard = linear.solve_upper(low, tuple(a + b.astype(narrow) for a, b in zip(lin, z.unit, strict=True)))
-    log_unit = sum(total(-0.5 * e**2) for e in standard) - linear.log_determinant(low)
+    log_unit = -total(sum(0.5 * e**2 for e in standard) + linear.log_determinants(low))
     log_prior = hyper_logprior(psi, layout, beliefs) + log_outer + log_unit
     if layout.n_cut:
         log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration)

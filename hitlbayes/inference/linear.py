@@ -10,8 +10,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from hitlbayes.inference.sums import total
-
 Vector = tuple[jax.Array, ...]
 Matrix = tuple[Vector, ...]
 
@@ -56,6 +54,6 @@ def multiply_transposed(a: Matrix, x: Vector) -> Vector:
     return multiply(tuple(zip(*a, strict=True)), x)
 
 
-def log_determinant(low: Matrix) -> jax.Array:
-    """Sum over units of log det of the lower factors, in double precision where there is any."""
-    return total(sum(jnp.log(row[i]) for i, row in enumerate(low)))  # type: ignore[arg-type]
+def log_determinants(low: Matrix) -> jax.Array:
+    """log det of each lower factor (N,)."""
+    return sum(jnp.log(row[i]) for i, row in enumerate(low))  # type: ignore[return-value]

@@ -107,7 +107,7 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     value = (
         -data.counts @ hyper.log_sigma
         + 0.5 * total(log_products(units.keep))
-        - linear.log_determinant(units.low)
+        - total(linear.log_determinants(units.low))
         - jnp.sum(jnp.log(jnp.diagonal(low)))
         - 0.5 * quadratic
         + hyper_logprior(psi, layout, beliefs)

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hitlbayes.inference.sums import total
-from hitlbayes.spec.families import over_rows, row_loglik
+from hitlbayes.inference.sums import total, totals
+from hitlbayes.spec.families import FAR, over_rows, row_loglik
 
-FAR = 80.0  # in logits, where single precision still has an exponential
 NEARLY_POISSON = 1e-2
 
 
@@ -68,8 +67,8 @@ def moved_rows(
 
 
 def _logits(delta: jax.Array, upper: jax.Array, both: jax.Array, at: jax.Array, cut_move: jax.Array) -> Moved:
-    dtype = delta.dtype
-    grown = jax.lax.optimization_barrier(jnp.expm1(jnp.clip(delta, -FAR, FAR)))
+    dtype, delta = delta.dtype, jnp.clip(delta, -FAR, FAR)  # the same in odds and in logits
+    grown = jax.lax.optimization_barrier(jnp.expm1(delta))
     factor, less = (
         over_rows(jax.lax.optimization_barrier(f(-cut_move)).astype(dtype), delta)
         for f in (jnp.exp, jnp.expm1)
@@ -77,8 +76,8 @@ def _logits(delta: jax.Array, upper: jax.Array, both: jax.Array, at: jax.Array, 
     part = at * (grown * factor + less)
     slope = upper - both * (at + part) / (1.0 + part)
     terms = upper * (delta - over_rows(cut_move.astype(dtype), delta)) - both * jnp.log1p(part)
-    to_cut = -jnp.stack([total(s) for s in slope])
-    return Moved(total(jnp.sum(terms, axis=0)), jnp.sum(slope, axis=0), to_cut, jnp.zeros((), dtype))
+    value = total(jnp.sum(terms, axis=0))
+    return Moved(value, jnp.sum(slope, axis=0), -totals(slope), jnp.zeros((), dtype))
 
 
 def _counts(eta: jax.Array, stats: jax.Array, over: jax.Array) -> Moved:

@@ -53,40 +53,46 @@ def bucket(n: int) -> int:
     return -(-n // step) * step
 
 
+Options = dict[str, bool | int | str]
 # One core a chain: sharing every element-wise loop among cores costs more than it brings.
-SINGLE = {
+SINGLE: Options = {
     "xla_cpu_multi_thread_eigen": False,
     "xla_cpu_enable_concurrency_optimized_scheduler": False,
     "xla_cpu_experimental_ynn_fusion_type": "",
 }
+# Compiled in half the time; loops over data then run a fifth slower.
+SELDOM: Options = SINGLE | {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
 
 
 @cache
-def known_options() -> dict[str, bool | str]:
-    """Options of `SINGLE` that the installed compiler knows."""
+def known_options(*, seldom: bool = False) -> Options:
+    """Options of `SINGLE`, or of `SELDOM`, that the installed compiler knows."""
+    wanted = SELDOM if seldom else SINGLE
 
     def known(name: str) -> bool:
         try:
-            jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: SINGLE[name]})
+            jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: wanted[name]})
         except Exception:
             return False
         return True
 
-    return {name: SINGLE[name] for name in SINGLE if known(name)}
+    return {name: wanted[name] for name in wanted if known(name)}
 
 
-def quick_jit(function: Callable[..., T], *, static_argnames: str) -> Callable[..., T]:
-    """`jax.jit` for programs that run side by side, one on each core."""
+def quick_jit(function: Callable[..., T], *, static_argnames: str, seldom: bool = False) -> Callable[..., T]:
+    """`jax.jit` for programs that run side by side, one on each core, or that run a few times only."""
 
     @cache
     def made() -> Any:
-        return jax.jit(function, static_argnames=static_argnames, compiler_options=known_options())
+        options = known_options(seldom=seldom)
+        return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> T:
         return made()(*args, **options)
 
-    call.lower = lambda *args, **options: made().lower(*args, **options)  # type: ignore[attr-defined]
+    for name in ("lower", "eval_shape"):
+        setattr(call, name, lambda *args, _name=name, **options: getattr(made(), _name)(*args, **options))
     return call
 
 

@@ -95,7 +95,7 @@ def advance(
     return jax.lax.scan(body, walker, None, length=BLOCK)
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout", seldom=True)
 def begin(key: jax.Array, target: hmc.Target, log_angle: jax.Array, *, layout: Layout) -> hmc.Walker:
     """A chain at a draw of the standard normal."""
     return hmc.start(key, target, layout=layout, log_angle=log_angle)
@@ -156,7 +156,9 @@ def prepare(
 ) -> Start:
     """Find the mode, make the map, make it once more after a pilot, and adapt the angle."""
     progress("finding the mode", 0.0)
-    with meanwhile(partial(compile_advance, state, problem, beliefs, focus, layout=layout)):
+    # Known first, so that the two threads below do not both trace it.
+    shape = anchor_at.eval_shape(state, problem, beliefs, layout=layout)  # type: ignore[attr-defined]
+    with meanwhile(partial(compile_advance, shape, problem, beliefs, focus, layout=layout)):
         anchor = find_anchor(state, problem, beliefs, layout=layout)
     first, second = jax.random.split(jax.random.key(seed))
     progress("pilot", 0.0)
@@ -172,13 +174,10 @@ def prepare(
     return Start(anchor, bent, tuple(walker._replace(log_angle=log_angle) for walker in walkers))
 
 
-def compile_advance(
-    state: State, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout
-) -> None:
-    """Have the program of `advance` ready, from the shapes of its arguments alone."""
-    anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)
+def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout) -> None:
+    """Have the program of `advance` ready, from the shapes of its arguments (an anchor's) alone."""
     target = _single.eval_shape(hmc.Target(anchor, problem, beliefs))
-    walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)
+    walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
     advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 
@@ -239,9 +238,9 @@ def run_chains(
 
 def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:
     """Shapes of what `prepare` makes."""
-    anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)
+    anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)  # type: ignore[attr-defined]
     target, key = hmc.Target(anchor, problem, beliefs), jax.random.key(0)
-    walker = begin.eval_shape(key, target, jnp.zeros(()), layout=layout)
+    walker = begin.eval_shape(key, target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
     return Start(anchor, beliefs, (walker,) * chains)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 LANES = 32  # up to which XLA leaves a sum as it is
+FEW = 4096  # entries whose sum costs less than a program for it
 FACTORS = 16  # whose product stays far from the smallest number
 
 
@@ -25,9 +26,19 @@ def total(x: jax.Array) -> jax.Array:
     while x.ndim > 1:
         x = over_slots(x, wide)
     x = x.reshape(-1)
+    if x.size <= FEW:
+        return jnp.sum(x, dtype=wide)
     even = x.size - x.size % LANES
     rest = jnp.sum(x[even:], dtype=wide)
-    return rest + total(jnp.sum(x[:even].reshape(LANES, -1), axis=0, dtype=wide)) if even else rest
+    return rest + total(jnp.sum(x[:even].reshape(LANES, -1), axis=0, dtype=wide))
+
+
+def totals(x: jax.Array) -> jax.Array:
+    """`total` of each entry of the first axis, in one program where there are few units."""
+    if x.ndim != 3 or x.shape[-1] > FEW:
+        return jnp.stack([total(one) for one in x])
+    wide, slots = jnp.result_type(float), range(0, x.shape[1], LANES)
+    return sum(jnp.sum(jnp.sum(x[:, i : i + LANES], axis=1, dtype=wide), axis=1) for i in slots)  # type: ignore[return-value]
 
 
 def log_products(x: jax.Array) -> jax.Array:

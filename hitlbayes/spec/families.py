@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 
 FAMILIES = ("gaussian", "bernoulli", "ordinal", "count")
+FAR = 80.0  # in logits, beyond which an outcome is certain; single precision still has the exponential
 
 
 class Terms(NamedTuple):
@@ -165,7 +166,8 @@ def over_rows(cut: jax.Array, eta: jax.Array) -> jax.Array:
 @jax.custom_vjp
 def _ordinal(eta: jax.Array, cut: jax.Array, stats: jax.Array) -> jax.Array:
     both, upper = jnp.split(stats, 2)
-    odds = jnp.exp(jnp.clip(eta, -80, 80)) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
+    eta = jnp.clip(eta, -FAR, FAR)  # the same in odds and in logits
+    odds = jnp.exp(eta) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
     return jnp.sum(upper * eta - both * jnp.log(1.0 + odds)) - upper.reshape(len(cut), -1).sum(axis=1) @ cut
 
 
@@ -173,7 +175,7 @@ def _ordinal_forward(eta, cut, stats):
     # The gradient needs one exponential a row and no logarithm; where only the gradient is asked for,
     # the compiler drops the value and its logarithms altogether.
     both, upper = jnp.split(stats, 2)
-    odds = jnp.exp(jnp.clip(eta, -80, 80)) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
+    odds = jnp.exp(jnp.clip(eta, -FAR, FAR)) * over_rows(jax.lax.optimization_barrier(jnp.exp(-cut)), eta)
     slope = upper - both * (1.0 - 1.0 / (1.0 + odds))
     return _ordinal(eta, cut, stats), (jnp.sum(slope, axis=0), slope.reshape(len(cut), -1).sum(axis=1), stats)
 

@@ -33,7 +33,7 @@ def test_the_first_draw_of_a_chain_is_its_start() -> None:
         target = hmc.single(hmc.Target(anchor, problem, beliefs))
         begun = hmc.start(jax.random.key(1), target, layout=layout, log_angle=jnp.asarray(0.0))
         moved, step = hmc.draw(begun, target, narrowed(focus), layout=layout, adapt=jnp.asarray(True))
-        (value, _), slope = hmc.residual_and_slope(begun.z, target, layout=layout)
+        (value, _), slope = hmc.density_and_slope(begun.z, target, layout=layout)
     np.testing.assert_array_equal(moved.z, begun.z)
     assert float(step.acceptance) == 1.0
     np.testing.assert_allclose(float(moved.value), float(value))

@@ -101,7 +101,7 @@ def test_single_precision_moves_the_posterior_by_far_less_than_a_posterior_sd(fa
         )
         target = hmc.Target(find_anchor(state, problem, beliefs, layout=layout), problem, beliefs)
         z = np.random.default_rng(1).normal(size=(POINTS, layout.n_latent)).astype(np.float32)
-        at = jax.jit(partial(hmc.residual_and_slope, layout=layout))
+        at = jax.jit(partial(hmc.density_and_slope, layout=layout))
         exact, low = (
             [at(one.astype(kind), t) for one in z]
             for kind, t in ((np.float64, target), (np.float32, hmc.single(target)))
