@@ -163,7 +163,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Simulate once, measure every peer of every outcome, print the tables."""
+    """Simulate once, measure every peer of every outcome; what is done is kept after each outcome."""
     asked = arguments()
     workers = max(20, round(WORKERS * asked.scale))
     tables, kept = [], {}
@@ -193,14 +193,20 @@ def main() -> None:
             ]
             kept[outcome] = rows
             tables.append(markdown(outcome, rows, scope=asked.scope, workers=workers))
+            text = "\n\n".join([about(asked, lacking=lacking, sizes=sizes), *tables])
+            if asked.json:
+                found = {name: [asdict(row) for row in rows] for name, rows in kept.items()}
+                asked.json.write_text(json.dumps(found, indent=1))
+            if asked.readme:
+                replace_between(Path(__file__).parent / "README.md", name="peers", text=text)
+    print(text)
+
+
+def about(asked: argparse.Namespace, *, lacking: dict[str, list[str]], sizes: dict[str, Any]) -> str:
+    """What was run, on what, and what was not there."""
     absent = "; ".join(f"{name} (needs {', '.join(needs)})" for name, needs in lacking.items())
     command = f"python benchmarks/peers.py {' '.join(sys.argv[1:])}".rstrip()
-    text = "\n\n".join([machine(command, absent=absent, asked=asked, sizes=sizes), *tables])
-    print(text)
-    if asked.json:
-        asked.json.write_text(json.dumps({k: [asdict(row) for row in v] for k, v in kept.items()}, indent=1))
-    if asked.readme:
-        replace_between(Path(__file__).parent / "README.md", name="peers", text=text)
+    return machine(command, absent=absent, asked=asked, sizes=sizes)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import chi2
 
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
@@ -190,6 +189,8 @@ def outside(effects: np.ndarray) -> float:
     """
     gaps = np.diff(effects, axis=1)
     mean, spread = gaps.mean(axis=0), np.atleast_2d(np.cov(gaps.T))
+    from scipy.stats import chi2
+
     return float(chi2.sf(mean @ np.linalg.solve(spread, mean), gaps.shape[1]))
 
 
