@@ -7,16 +7,20 @@
 If the fit is the posterior, the rank of a parameter among its own posterior draws is uniform (Talts et al.
 2018, arXiv:1804.06788). Parameters come from the priors handed to the fit, drawn here by numpy, and data from
 the model as `hitlbayes.studies.did` states it, row by row: nothing but the priors' numbers is shared with the
-engine. Ranks are appended to a file by family, so a run that was cut off goes on where it stopped. All sizes
-are alike, so each family compiles once.
+engine. A process on each core; ranks are appended to a file by family, so a run that was cut off goes on
+where it stopped. All sizes are alike, so each family compiles once a process.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
 from pathlib import Path
 from time import perf_counter
 
@@ -186,19 +190,34 @@ def one(family: str, run: int) -> dict[str, float]:
     return {"run": run, **ranks, "ok": int(check.ok), "ess": check.ess_bulk, "seconds": round(seconds, 2)}
 
 
-def calibrate(family: str, *, runs: int, folder: Path) -> Iterator[dict[str, float]]:
+def calibrate(
+    family: str, *, runs: int, folder: Path, pool: ProcessPoolExecutor
+) -> Iterator[dict[str, float]]:
     """Fit the experiments that are not in the folder's file yet, each appended as it is done."""
     path = folder / f"{family}.csv"
     done = set(pd.read_csv(path)["run"]) if path.exists() else set()
-    for run in (r for r in range(runs) if r not in done):
-        row = one(family, run)
+    waiting = [pool.submit(one, family, run) for run in range(runs) if run not in done]
+    for future in as_completed(waiting):
+        row = future.result()
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             if not done:
                 writer.writeheader()
             writer.writerow(row)
-        done.add(run)
+        done.add(row["run"])
         yield row
+
+
+def on_one_core(cores: Queue[int]) -> None:
+    """Keep this process to a core of its own: a fit in threads would wait for its neighbours."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {cores.get()})
+
+
+def cores_here() -> list[int]:
+    """The cores that this process may use."""
+    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return sorted(found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -209,10 +228,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot-only", action="store_true")
     asked = parser.parse_args(arguments)
     asked.ranks.mkdir(parents=True, exist_ok=True)
-    for family in () if asked.plot_only else asked.families:
-        for row in calibrate(family, runs=asked.runs, folder=asked.ranks):
-            if row["run"] % 20 == 0:
-                print(family, row, flush=True)
+    context = get_context("spawn")
+    cores = context.Queue()
+    for core in cores_here():
+        cores.put(core)
+    with ProcessPoolExecutor(len(cores_here()), context, initializer=on_one_core, initargs=(cores,)) as pool:
+        for family in () if asked.plot_only else asked.families:
+            for row in calibrate(family, runs=asked.runs, folder=asked.ranks, pool=pool):
+                if row["run"] % 20 == 0:
+                    print(family, row, flush=True)
     report(
         asked.ranks,
         families=asked.families,

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from hitlbayes.chatlog.schema import REQUIRED, Variable, expected, obeys, present
+from hitlbayes.chatlog.schema import REQUIRED, Variable, expected, in_range, is_range, obeys, present
 from hitlbayes.errors import DesignError, SchemaError
 
 SHOWN = 5  # offending rows printed for each broken rule
@@ -52,15 +52,35 @@ def require(names: Sequence[str], *, columns: Sequence[str], mapped: Mapping[str
 def count_rows(
     table: ir.Table, *, columns: Mapping[str, Column]
 ) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Rows, and for each column the number of values that are present and the number that break its rule."""
+    """Rows, and for each column the number of values that are present and the number that break its rule.
+
+    Where a rule is a range, its column's least and greatest value tell, and sooner, that none is broken.
+    """
+    ranged = {name: column for name, column in columns.items() if is_range(column.raw, column.variable)}
     aggregates = {"rows": table.count()}
     for name, column in columns.items():
-        aggregates[f"{name}:present"] = table.count(where=present(column.raw))
-        aggregates[f"{name}:bad"] = table.count(where=column.bad)
-    counts = table.aggregate(**aggregates).to_pandas().iloc[0]
-    there = {name: int(counts[f"{name}:present"]) for name in columns}
-    bad = {name: int(counts[f"{name}:bad"]) for name in columns}
-    return int(counts["rows"]), there, bad
+        if name in ranged:
+            aggregates |= {f"{name}:present": column.value.count()}
+            aggregates |= {f"{name}:low": column.value.min(), f"{name}:high": column.value.max()}
+        else:
+            aggregates |= _counts(table, name, column)
+    found = table.aggregate(**aggregates).to_pandas().iloc[0].to_dict()
+    open_ = {
+        name: column
+        for name, column in ranged.items()
+        if found[f"{name}:present"]
+        and not in_range(found[f"{name}:low"], found[f"{name}:high"], column.variable)
+    }
+    again = {key: a for name, column in open_.items() for key, a in _counts(table, name, column).items()}
+    if again:
+        found |= table.aggregate(**again).to_pandas().iloc[0].to_dict()
+    there = {name: int(found[f"{name}:present"]) for name in columns}
+    return int(found["rows"]), there, {name: int(found.get(f"{name}:bad", 0)) for name in columns}
+
+
+def _counts(table: ir.Table, name: str, column: Column) -> dict[str, ir.Scalar]:
+    there = table.count(where=present(column.raw))
+    return {f"{name}:present": there, f"{name}:bad": table.count(where=column.bad)}
 
 
 def check_rows(

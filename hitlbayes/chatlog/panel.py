@@ -17,10 +17,12 @@ from hitlbayes.chatlog.frame import Chats, Panel
 from hitlbayes.chatlog.lags import CONTROLS, Lag, lagged
 from hitlbayes.chatlog.outcomes import Outcomes, resolve
 from hitlbayes.chatlog.read import read_chats
+from hitlbayes.chatlog.schema import DERIVED
 from hitlbayes.errors import DataWarning, DesignError, SchemaError, SpecError
 
 Scope = Literal["all", "eligible", "ineligible"]
 HISTOGRAMS = ("switch_aways",)
+LAGGED = "lagged "
 
 
 def panel(
@@ -91,14 +93,18 @@ def panel(
         raise SpecError(
             f"{', '.join(map(repr, both))}: in by= and in outcomes=.\n  expected: one or the other."
         )
-    source = keyed(table, period=period, columns={**splits, **values})
-    cells = collapse(source, by=list(splits), outcomes=chosen)
+    conditions = _conditions(table) if scope == "all" and not splits else {}
+    source = keyed(table, period=period, columns={**splits, **values, **conditions})
+    complete = _complete(chats, outcomes=chosen)
+    cells = collapse(source, by=list(splits), outcomes=chosen, complete=complete, averages=list(conditions))
     check_design(cells, scope=scope)
     cells = cells.drop(columns="post_high")
     left_out = _unseen(cells, outcomes=chosen, named=named, scope=scope)
     kept = {name: outcome for name, outcome in chosen.items() if name not in left_out}
     cells = cells.drop(columns=[c for c in cells.columns if c.split(":")[0] in left_out and ":" in c])
-    history = _history(chats.table, period=period)
+    history = cells if conditions else _history(chats.table, period=period)
+    history = history.rename(columns=lambda name: name.removeprefix(LAGGED))
+    cells = cells.drop(columns=list(conditions))
     return Panel(
         cells=cells,
         means=_means(cells, outcomes=kept, lags=lagged(history, period=period, lag=lag)),
@@ -192,11 +198,24 @@ def _unseen(
     return problems
 
 
+def _complete(chats: Chats, *, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Outcomes that no chat of the log lacks, as far as reading it has shown."""
+    full = {name for name, seen in chats.observed.items() if seen == chats.n}
+    computed = {name: DERIVED[name][0] for name in DERIVED if name not in chats.table.columns}
+    full |= {name for name, source in computed.items() if source in full or name == "responded"}
+    return [name for name in outcomes if name in full]
+
+
+def _conditions(table: ir.Table) -> dict[str, ir.Column]:
+    """What is lagged, under a name that no outcome has."""
+    sources = [source for source in CONTROLS.values() if source and source in table.columns]
+    return {f"{LAGGED}{name}": table[name].cast("float64") for name in sources}
+
+
 def _history(table: ir.Table, *, period: Period) -> pd.DataFrame:
     """Every unit's volume and mean conditions per period, over all of its chats."""
-    sources = [source for source in CONTROLS.values() if source and source in table.columns]
-    chats = keyed(table, period=period, columns={name: table[name].cast("float64") for name in sources})
-    means = {name: chats[name].mean() for name in sources}
+    chats = keyed(table, period=period, columns=_conditions(table))
+    means = {name: chats[name].mean() for name in chats.columns if name.startswith(LAGGED)}
     rows = chats.group_by(["unit", "period"]).agg(n=chats.count(), **means).to_pandas()
     return rows.astype({"period": "datetime64[us]"})
 

@@ -50,6 +50,7 @@ def _flag(*, default: bool = False) -> Variable:
 
 
 EXACT = 2.0**53  # whole numbers are exact in double precision below this
+WHOLE: tuple[Kind, ...] = ("flag", "count", "code")
 REQUIRED = ("worker_id", "start_time", "treated")
 ESCALATIONS = ("none", "technical", "emotional", "human")
 # An outcome that is computed, and the column that it is computed from.
@@ -154,7 +155,7 @@ def obeys(value: ir.Column, variable: Variable) -> ir.BooleanColumn:
     ok = value.notnull()
     if value.type().is_floating():
         ok &= (value > -math.inf) & (value < math.inf)
-        if variable.kind in ("flag", "count", "code"):
+        if variable.kind in WHOLE:
             # floor() casts to int64 in several backends, where one value too large fails the whole query.
             safe = ibis.ifelse((value > -EXACT) & (value < EXACT), value, 0.5)
             ok &= safe.floor() == safe
@@ -165,6 +166,21 @@ def obeys(value: ir.Column, variable: Variable) -> ir.BooleanColumn:
     if variable.high is not None:
         ok &= value <= variable.high
     return ok
+
+
+def is_range(raw: ir.Column, variable: Variable) -> bool:
+    """Whether `obeys` asks of values of this type no more than a range (see `in_range`)."""
+    whole, real = raw.type().is_integer(), raw.type().is_floating()
+    return (variable.kind in ("real", "positive") and (whole or real)) or (variable.kind in WHOLE and whole)
+
+
+def in_range(low: float, high: float, variable: Variable) -> bool:
+    """Whether values from `low` to `high` keep a rule that `is_range`; False where it cannot be told."""
+    if not -math.inf < low <= high < math.inf:
+        return False
+    if variable.kind == "positive":
+        return low > 0
+    return (variable.low is None or low >= variable.low) and (variable.high is None or high <= variable.high)
 
 
 def present(raw: ir.Column) -> ir.BooleanColumn:

@@ -116,6 +116,39 @@ def _exact_spread(values: list[float]) -> float:
     return float(sum((value - mean) ** 2 for value in exact))
 
 
+@pytest.mark.parametrize("low", [0, 10**6, 10**9], ids=["small", "large", "squares are not exact"])
+def test_whole_numbers_have_exact_means_and_spreads(low):
+    log = random_log(seed=3, chats=400)
+    log["words"] = low + np.random.default_rng(3).integers(0, 50, len(log))
+    cells = panel(read_chats(log), outcomes="words").cells
+    groups = log.assign(period=log["start_time"].dt.floor("D")).groupby(["worker_id", "period"])["words"]
+    values = [[int(value) for value in group] for _, group in groups]
+    means = [Fraction(sum(v), len(v)) for v in values]
+    spreads = [sum((x - m) ** 2 for x in v) for v, m in zip(values, means, strict=True)]
+    tolerance = LARGE_MEAN if low == 10**9 else ROUNDING
+    np.testing.assert_allclose(cells["words:mean"], [float(m) for m in means], rtol=ROUNDING)
+    np.testing.assert_allclose(cells["words:ss"], [float(s) for s in spreads], rtol=tolerance, atol=tolerance)
+
+
+def test_outcomes_that_every_chat_has_count_as_those_that_one_lacks():
+    log = random_log(seed=4, chats=300)
+    log["duration"] = np.random.default_rng(4).lognormal(5.0, 1.0, len(log))
+    gap = log.copy()
+    gap.loc[0, "duration"] = np.nan
+    full, less = (panel(read_chats(one), outcomes=["duration", "log_duration"]).cells for one in (log, gap))
+    assert (full["duration:n"] == full["n"]).all()
+    assert (full["log_duration:n"] == full["n"]).all()
+    assert less["duration:n"].sum() == less["log_duration:n"].sum() == len(log) - 1
+
+
+def test_an_own_column_named_as_a_computed_one_keeps_its_gaps():
+    log = random_log(seed=5, chats=300)
+    log["duration"] = 100.0
+    log["log_duration"] = np.where(np.arange(len(log)) % 3, 4.6, np.nan)
+    cells = panel(read_chats(log), outcomes={"log_duration": "gaussian"}).cells
+    assert cells["log_duration:n"].sum() == log["log_duration"].notna().sum()
+
+
 def test_the_same_log_gives_the_same_bits(tmp_path):
     """More than one row group, so that several threads would have something to race for."""
     log = random_log(seed=3, chats=400_000)

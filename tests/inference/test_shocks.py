@@ -10,8 +10,8 @@ from jax.test_util import check_grads
 
 from hitlbayes.inference.rows import anchored, moved_rows
 from hitlbayes.inference.shocks import Grid, Small, collect, finish
-from hitlbayes.inference.sums import total
-from hitlbayes.spec.families import ordinal_statistics, row_loglik
+from hitlbayes.inference.sums import total, totals
+from hitlbayes.spec.families import FAR, ordinal_statistics, row_loglik
 
 T, N = 5, 7
 CUT = np.array([-0.8, 0.1, 0.9])
@@ -94,10 +94,26 @@ def test_moved_rows_gain_what_their_likelihood_gains(family: str) -> None:
         assert gained == pytest.approx(float(expected), rel=EXACT)
 
 
+@pytest.mark.parametrize("far", [60.0, 100.0])
+def test_certain_outcomes_gain_nothing_however_far_they_are(far: float) -> None:
+    with jax.enable_x64(True):
+        stats, one = jnp.ones((2, 1)), jnp.ones(1)  # the upper outcome, seen once
+        cut, none = jnp.zeros(1), jnp.zeros(())
+        at = anchored("ordinal", jnp.zeros(1), cut)
+        moved = moved_rows("ordinal", far * one, stats, at, jnp.zeros(1), none)
+        assert float(moved.value) == pytest.approx(np.log(2.0), rel=EXACT)
+        assert float(row_loglik("ordinal", far * one, stats, cut, none)) == pytest.approx(0.0, abs=EXACT)
+        below = row_loglik("ordinal", -far * one, stats, cut, none)
+        assert float(below) <= -min(far, FAR) * (1 - EXACT)
+
+
 @pytest.mark.parametrize(
-    "shape", [(), (0,), (0, 5), (1,), (31,), (96,), (97,), (9000,), (40, 672), (3, 33, 5)]
+    "shape", [(), (0,), (0, 5), (1,), (31,), (96,), (97,), (9000,), (40, 672), (3, 33, 5), (2, 31, 5000)]
 )
 def test_totals_are_sums(shape: tuple[int, ...]) -> None:
     with jax.enable_x64(True):
         x = np.random.default_rng(1).normal(size=shape)
         assert float(total(jnp.asarray(x))) == pytest.approx(x.sum(), rel=EXACT, abs=EXACT)
+        if x.ndim > 1 and len(x):
+            expected = x.reshape(len(x), -1).sum(axis=1)
+            np.testing.assert_allclose(totals(jnp.asarray(x)), expected, rtol=EXACT, atol=EXACT)
