@@ -194,7 +194,7 @@ def _means(
         _put_groups(structure, slots, first),
         slots.put(structure.basis[first].astype(float)),
         _class(structure, slots),
-        slots.put(structure.phase[first].astype(np.int32)),
+        slots.put(np.eye(phases)[structure.phase[first]]),
         within,
         counts,
     )

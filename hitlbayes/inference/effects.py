@@ -16,7 +16,7 @@ import numpy as np
 from hitlbayes.inference.blocks import BLOCKS, split_effect
 from hitlbayes.inference.problem import Array, Beliefs, Layout, cutpoints, split_outer, unpack_hyper
 from hitlbayes.inference.runtime import bucket
-from hitlbayes.spec.families import mean_response
+from hitlbayes.spec.families import FAR, mean_response
 
 
 class Focus(NamedTuple):
@@ -104,7 +104,10 @@ def effects_on_treated(
     after = eta.reshape(-1)[focus.rows]
     before = after - own[focus.unit]
     if layout.family == "ordinal":
-        change = [jax.nn.sigmoid(after - c) - jax.nn.sigmoid(before - c) for c in cut]
+        # Odds are products, so that each row has two exponentials instead of two for each cutpoint.
+        odds_after, odds_before = (jnp.exp(jnp.clip(eta, -FAR, FAR)) for eta in (after, before))
+        relative = jax.lax.optimization_barrier(jnp.exp(-cut))
+        change = [1.0 / (1.0 + odds_before * k) - 1.0 / (1.0 + odds_after * k) for k in relative]
     else:
         change = [mean_response(layout.family, after, cut) - mean_response(layout.family, before, cut)]
     average = jnp.stack([jnp.stack([jnp.sum(w * c) for c in change]) for w in (focus.chats, focus.cells)])

@@ -7,6 +7,7 @@ in both; what is left is the outer system.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.problem import Hyper, Layout, Problem
 from hitlbayes.inference.shocks import pairs
-from hitlbayes.inference.sums import total
+from hitlbayes.inference.sums import over_slots, total
 
 
 class Units(NamedTuple):
@@ -40,8 +41,11 @@ def by_unit(by_shock: jax.Array) -> jax.Array:
 
 def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) -> Units:
     """Factor of every unit's block once its shocks are integrated out."""
-    keep = 1.0 / (1.0 + hyper.shock**2 * Q)
-    curvature = tuple(by_unit(Q * keep * problem.basis[i] * problem.basis[j]) for i, j in pairs(layout.width))
+    keep = jax.lax.optimization_barrier(1.0 / (1.0 + hyper.shock**2 * Q))
+    weight = Q * keep
+    curvature = tuple(
+        over_slots(weight * problem.basis[i] * problem.basis[j]) for i, j in pairs(layout.width)
+    )
     return Units(keep, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
 
 
@@ -70,17 +74,30 @@ def reduce_outer(
     t, m = hyper.shock**2 * units.keep, kappa.shape[0]
     cross = tuple(by_unit(a * units.keep * kappa) for a in problem.basis)
     lin = tuple(by_unit(a * units.keep * ell) for a in problem.basis)
-    M, slope, _ = reduce_units(cross, lin, units)
+    M, slope, _ = reduce_units([cross], lin, units)
     flat, by_shock = (a.reshape(m, ell.size) for a in (kappa, t * kappa))
     return M + by_shock @ flat.T, slope + by_shock @ ell.reshape(-1)
 
 
-def reduce_units(cross: Vector, lin: Vector, units: Units) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What units take from an outer system whose cross-curvature with their blocks is `cross`, q of (m, N).
+def reduce_units(
+    cross: Sequence[Vector], lin: Vector, units: Units
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What units take from an outer system whose cross-curvature with their blocks is `cross`.
 
-    Curvature (m, m), slope (m,) and twice the value (); lin, q of (N,), is the slope of the blocks.
+    Parameters
+    ----------
+    cross : for each part of the outer parameters, q of (m_k, N); joined, they would be slow to loop over
+    lin : q of (N,), slope of the blocks
+
+    Returns
+    -------
+    Curvature (m, m), slope (m,) and twice the value ().
     """
-    half = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, cross))
-    own = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
-    M, slope = sum(h @ h.T for h in half), sum(h @ e for h, e in zip(half, own, strict=True))
-    return M, slope, sum(total(e**2) for e in own)  # type: ignore[return-value]
+
+    def whitened(v: Vector) -> Vector:
+        return linear.solve_lower(units.low, linear.multiply_transposed(units.factor, v))
+
+    halves, own = [whitened(part) for part in cross], whitened(lin)
+    M = [[sum(g @ h.T for g, h in zip(a, b, strict=True)) for b in halves] for a in halves]
+    slope = [sum(h @ e for h, e in zip(half, own, strict=True)) for half in halves]
+    return jnp.block(M), jnp.concatenate(slope), sum(total(e**2) for e in own)  # type: ignore[return-value]

@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference import psis
-from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.effects import own_effects
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
-from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.problem import Beliefs, Layout, turned
 from hitlbayes.inference.proposal import Density, laplace_proposal, match_moments, propose, tempered
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
@@ -77,8 +76,7 @@ def sample_hyper(
     free = np.isnan(np.asarray(beliefs.fixed))
     n_free = int(free.sum())
     signs = reflections(layout, free)
-    near = single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
-    near, beliefs = jax.tree.map(jnp.asarray, (near, beliefs))
+    near, beliefs = jax.tree.map(jnp.asarray, (narrow_enough(data, beliefs, layout=layout), beliefs))
     base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:
@@ -118,6 +116,11 @@ def sample_hyper(
     points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
+
+
+def narrow_enough(data: Means, beliefs: Beliefs, *, layout: Layout) -> Means:
+    """The data in single precision, unless a prior is so wide that the posterior would feel it."""
+    return single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
 
 
 def _widest(beliefs: Beliefs, layout: Layout) -> float:
@@ -174,18 +177,11 @@ def _own(
 
 
 def reflections(layout: Layout, free: np.ndarray) -> np.ndarray:
-    """Sign patterns (2^s, f) of the free hyperparameters under which the posterior is unchanged.
-
-    Turning a scale's sign turns the effects it multiplies; a correlation follows the product of the signs
-    of its two scales.
-    """
-    block = BLOCKS[layout.block]
-    turning = [i for i in range(layout.n_scales) if free[i]]
+    """Sign patterns (2^s, f) of the free hyperparameters that leave the posterior unchanged (`turned`)."""
+    turning = np.flatnonzero(free[: layout.n_scales])
     patterns = []
     for signs in product((1.0, -1.0), repeat=len(turning)):
-        full = np.ones(layout.n_hyper)
+        full = np.ones(layout.n_scales)
         full[turning] = signs
-        for j, name in enumerate(block.correlations):
-            full[layout.n_scales + j] = full[0] * full[block.scales.index(name)]
-        patterns.append(full[free])
+        patterns.append(turned(full, layout)[free])
     return np.array(patterns)

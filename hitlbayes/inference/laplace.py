@@ -252,7 +252,7 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     shift = outer_predictor(outer - anchor.outer, problem, layout)
     crossing = cut_move.astype(narrow)
     ell = anchor.pseudo - anchor.curvature * shift
-    ell = ell + sum(anchor.cross[j] * crossing[j] for j in range(layout.n_cut))
+    ell = ell + jnp.tensordot(crossing, anchor.cross, 1)
     ell = gather(ell, problem.shock, shape)
     tau = hyper.shock.astype(narrow)
     curvature, slope = collect(tau, ell, anchor.Q, problem.basis)

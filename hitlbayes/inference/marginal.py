@@ -35,7 +35,7 @@ from hitlbayes.inference.problem import (
     unpack_hyper,
 )
 from hitlbayes.inference.runtime import quick_jit
-from hitlbayes.inference.sums import log_products, total
+from hitlbayes.inference.sums import log_products, over_units, total
 
 
 class Means(NamedTuple):
@@ -46,7 +46,7 @@ class Means(NamedTuple):
     X : (P, T, N) mean covariates
     groups : one (T, N) index per crossed group
     basis : (q, T, N); unit_class : (N,)
-    phase : (T, N) which residual SD applies
+    phase : (G, T, N) one where a residual SD applies, else zero (a gather would be far slower than a product)
     within : (G, P + 1, P + 1) scatter of (X, y) within unit-periods, by residual SD
     counts : (G,) observations behind each residual SD (chats, or rows where n is a precision)
     """
@@ -64,7 +64,7 @@ class Means(NamedTuple):
 
 def single(data: Means) -> Means:
     """The same data with every array of their size in single precision."""
-    return with_narrow(data, ("n", "y", "X", "basis"))
+    return with_narrow(data, ("n", "y", "X", "basis", "phase"))
 
 
 class Solved(NamedTuple):
@@ -89,7 +89,9 @@ def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> S
     """Solve the model at hyperparameters psi (k,)."""
     hyper = unpack_hyper(psi, layout, beliefs)
     variance = jnp.exp(2.0 * hyper.log_sigma)
-    Q = data.n / variance.astype(data.n.dtype)[data.phase]
+    # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
+    precision = jnp.tensordot((1.0 / variance).astype(data.n.dtype), data.phase, 1)
+    Q = jax.lax.optimization_barrier(data.n * precision)
     ell = Q * data.y
     units = unit_system(hyper._replace(shock=hyper.shock.astype(Q.dtype)), Q, data, layout)
     M, g, explained = _outer_system(Q, ell, units, data, layout)
@@ -123,12 +125,12 @@ def _outer_system(
     The weight that shocks leave, w = Q / (1 + tau^2 Q), is the same for every outer column, so the
     columns of a crossed group cost one scatter of w, or none where the group is aligned.
     """
-    w = Q * units.keep
+    w = jax.lax.optimization_barrier(Q * units.keep)
     weighted = data.basis * w
-    by_column = [by_unit(weighted[:, None] * data.X)]
-    by_column += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
+    cross = [by_unit(weighted[:, None] * data.X)]
+    cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
     lin = tuple(by_unit(data.basis * (units.keep * ell)))
-    M, slope, explained = reduce_units(tuple(jnp.concatenate(by_column, axis=1)), lin, units)
+    M, slope, explained = reduce_units([tuple(block) for block in cross], lin, units)
     g = _onto_outer(units.keep * ell, data, layout) - slope
     return _direct(w, data, layout) - M, g, explained
 
@@ -147,16 +149,18 @@ def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Transpose of the outer design times v: (T, N) to (m,)."""
     parts = [data.X.reshape(layout.n_coef, v.size) @ v.reshape(-1)]
     for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
-        parts.append(
-            jnp.sum(v, axis=1) if aligned else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
-        )
+        if aligned:
+            parts.append(over_units(v))
+        else:
+            parts.append(jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size))
     return jnp.concatenate(parts)
 
 
 def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
     """Weighted cross-product of the outer design (m, m)."""
-    # Mapped, not unrolled: an event study has a column for every period, and each would be compiled anew.
-    top = jax.vmap(lambda x: _onto_outer(w * x, data, layout))(jnp.asarray(data.X))
+    # Mapped: unrolled, an event study's column for every period would be compiled anew; one product of
+    # matrices of few long rows is three times slower.
+    top = jax.lax.map(lambda x: _onto_outer(w * x, data, layout), jnp.asarray(data.X))
     rows = [top]
     for k, size in enumerate(layout.n_levels):
         start = layout.n_coef + sum(layout.n_levels[:k])

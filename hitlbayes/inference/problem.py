@@ -213,6 +213,19 @@ def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
     return jax.lax.optimization_barrier(Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(atanh), log_sigma))
 
 
+def turned(signs: np.ndarray, layout: Layout) -> np.ndarray:
+    """Signs (..., k) that leave the posterior unchanged: of the scales, as given, and what follows from them.
+
+    Turning a scale's sign turns the effects it multiplies; a correlation follows the product of the signs of
+    its two scales.
+    """
+    block, made = BLOCKS[layout.block], np.ones((*signs.shape[:-1], layout.n_hyper))
+    made[..., : layout.n_scales] = signs
+    for j, name in enumerate(block.correlations):
+        made[..., layout.n_scales + j] = signs[..., 0] * signs[..., block.scales.index(name)]
+    return made
+
+
 def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
     """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
     scale, atanh, log_sigma, precision = natural(psi, layout, beliefs)

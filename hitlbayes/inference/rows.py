@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hitlbayes.inference.sums import total, totals
+from hitlbayes.inference.sums import over_units, total
 from hitlbayes.spec.families import FAR, over_rows, row_loglik
 
 NEARLY_POISSON = 1e-2
@@ -74,10 +74,19 @@ def _logits(delta: jax.Array, upper: jax.Array, both: jax.Array, at: jax.Array, 
         for f in (jnp.exp, jnp.expm1)
     )
     part = at * (grown * factor + less)
-    slope = upper - both * (at + part) / (1.0 + part)
-    terms = upper * (delta - over_rows(cut_move.astype(dtype), delta)) - both * jnp.log1p(part)
-    value = total(jnp.sum(terms, axis=0))
-    return Moved(value, jnp.sum(slope, axis=0), -totals(slope), jnp.zeros((), dtype))
+    whole = 1.0 + part
+    expected = both * (at + part) / whole
+    # What is linear in the moves needs sums of the data alone. log1p would cost twice as much as the
+    # logarithm does, for digits that the sum over rows does not keep.
+    by_row, by_cut = jnp.sum(upper, axis=0), _sums(upper)
+    value = total(by_row * delta - jnp.sum(both * jnp.log(whole), axis=0)) - by_cut @ cut_move
+    slope = by_row - jnp.sum(expected, axis=0)
+    return Moved(value, slope, _sums(expected) - by_cut, jnp.zeros((), dtype))
+
+
+def _sums(x: jax.Array) -> jax.Array:
+    """Sum over rows of each of (J, R)."""
+    return jnp.sum(over_units(x).reshape(len(x), -1), axis=1, dtype=jnp.result_type(float))
 
 
 def _counts(eta: jax.Array, stats: jax.Array, over: jax.Array) -> Moved:

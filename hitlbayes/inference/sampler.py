@@ -23,7 +23,7 @@ from hitlbayes.inference.anchor import anchor_at, find_anchor, settle_at
 from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.precision import narrowed
-from hitlbayes.inference.problem import Beliefs, Layout, Problem
+from hitlbayes.inference.problem import Beliefs, Layout, Problem, turned
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, quick_jit, silent
 
@@ -33,6 +33,7 @@ BLOCK = 50
 PILOT_BLOCKS = 3
 SETTLE_BLOCKS = 2
 FIRST_ANGLE = 0.7
+CLEAR = 2.0  # mean over spread of a scale's size; a scale whose mean is zero has 1.3
 
 
 class Record(NamedTuple):
@@ -184,18 +185,33 @@ def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focu
 def warm_up(
     key: jax.Array, target: hmc.Target, focus: Focus, *, layout: Layout, chains: int, blocks: int
 ) -> tuple[list[hmc.Walker], np.ndarray]:
-    """Chains with their angles adapted, and the hyperparameters (draws, k) of all blocks but the first."""
+    """Chains with angles adapted, and hyperparameters (draws, k), `upright`, of all blocks but the first."""
 
     def one(key: jax.Array) -> tuple[hmc.Walker, np.ndarray]:
         walker, seen = begin(key, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout), []
+        afresh = walker.averages
         for _ in range(blocks):
+            # What a chain learnt on its way in says nothing of the angle that suits where it has arrived.
+            walker = walker._replace(averages=afresh)
             walker, record = advance(walker, target, focus, jnp.asarray(True), layout=layout)
             seen.append(np.asarray(record.kept.psi))
-        return walker, np.concatenate(seen[1:])
+        return walker, upright(np.concatenate(seen[1:]), beliefs=target.beliefs, layout=layout)
 
     keys = jax.random.split(key, chains)
     made = in_threads(lambda i: one(keys[i]), chains)
     return [walker for walker, _ in made], np.concatenate([psi for _, psi in made])
+
+
+def upright(psi: np.ndarray, *, beliefs: Beliefs, layout: Layout) -> np.ndarray:
+    """One chain's draws (draws, k), reflected so that every free scale is positive: each, or on average.
+
+    Chains that begin on either side of zero, or cross it on their way, would otherwise tell that a scale is
+    nearly zero. Where its size is clear every draw is reflected; else the chain as a whole.
+    """
+    free, x = np.isnan(np.asarray(beliefs.fixed))[: layout.n_scales], psi[:, : layout.n_scales]
+    clear = np.abs(x).mean(axis=0) > CLEAR * np.abs(x).std(axis=0)
+    below = np.where(clear, x, x.mean(axis=0)) < 0
+    return psi * turned(np.where(free & below, -1.0, 1.0), layout)
 
 
 def run_chains(
@@ -274,7 +290,7 @@ def recentre(
 ) -> Anchor:
     """The map made again at the pilot's mean hyperparameters, with the pilot's covariance.
 
-    psi (draws, k) holds each chain's draws on one side of every sign; the covariance is pulled towards the
+    psi (draws, k) holds each chain's draws `upright`; the covariance is pulled towards the
     first map's, as if that had been seen in twice as many draws as there are hyperparameters; `stretch`
     (k,) takes the first map's root to the coordinates of psi.
     """

@@ -1,23 +1,33 @@
-"""Sums in double precision that XLA can vectorise on a processor.
+"""Sums that a processor's compiler does not slow down.
 
-It rewrites a sum of more than a few entries into windows that it evaluates one at a time; sums over a leading
-axis, a few entries at a time, are left alone and run over the last axis at full width.
+XLA computes several sums over an axis together, and then does not vectorise them; sums over the last axis it
+evaluates in windows, one at a time. A product with ones is one call of a routine for matrices instead.
 """
 
 from __future__ import annotations
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 
-LANES = 32  # up to which XLA leaves a sum as it is
-FEW = 4096  # entries whose sum costs less than a program for it
+LANES = 32
+FEW = 4096  # entries whose sum costs less than a call
 FACTORS = 16  # whose product stays far from the smallest number
+EXACT = jax.lax.Precision.HIGHEST  # accelerators would round factors otherwise
 
 
 def over_slots(x: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:
-    """Sum over the first axis, a few entries at a time: XLA is slow at longer sums on processors."""
-    parts = [jnp.sum(x[i : i + LANES], axis=0, dtype=dtype) for i in range(0, max(x.shape[0], 1), LANES)]
-    return sum(parts[1:], parts[0])
+    """Sum over the first axis."""
+    x = x.astype(dtype or x.dtype)
+    flat = x.reshape(x.shape[0], prod(x.shape[1:]))
+    return jnp.matmul(jnp.ones(x.shape[0], x.dtype), flat, precision=EXACT).reshape(x.shape[1:])
+
+
+def over_units(x: jax.Array) -> jax.Array:
+    """Sum over the last axis."""
+    flat = x.reshape(prod(x.shape[:-1]), x.shape[-1])
+    return jnp.matmul(flat, jnp.ones(x.shape[-1], x.dtype), precision=EXACT).reshape(x.shape[:-1])
 
 
 def total(x: jax.Array) -> jax.Array:
@@ -30,15 +40,7 @@ def total(x: jax.Array) -> jax.Array:
         return jnp.sum(x, dtype=wide)
     even = x.size - x.size % LANES
     rest = jnp.sum(x[even:], dtype=wide)
-    return rest + total(jnp.sum(x[:even].reshape(LANES, -1), axis=0, dtype=wide))
-
-
-def totals(x: jax.Array) -> jax.Array:
-    """`total` of each entry of the first axis, in one program where there are few units."""
-    if x.ndim != 3 or x.shape[-1] > FEW:
-        return jnp.stack([total(one) for one in x])
-    wide, slots = jnp.result_type(float), range(0, x.shape[1], LANES)
-    return sum(jnp.sum(jnp.sum(x[:, i : i + LANES], axis=1, dtype=wide), axis=1) for i in slots)  # type: ignore[return-value]
+    return rest + total(over_slots(x[:even].reshape(LANES, -1), wide))
 
 
 def log_products(x: jax.Array) -> jax.Array:
