@@ -47,7 +47,7 @@ ROLES = {"unit": "worker", "time": "day", "treated": "arm", "post": "after"}
 COMMON = {
     "treatment": hb.normal(0.3, 0.7),
     "treated": hb.normal(-0.2, 0.5),
-    "treatment, period mean": hb.normal(0.2, 0.4),  # of the standardised column, which is -1 before, 1 after
+    "treatment, period mean": hb.normal(0.2, 0.4),  # of the column with values -1/2 before and 1/2 after
     "sd_level": hb.half_normal(0.6),
     "sd_drift": hb.half_normal(0.4),
     "sd_effect": hb.half_normal(0.5),
@@ -103,7 +103,7 @@ def simulate(family: str, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[
     worker, day = grid["worker"].to_numpy(), grid["day"].to_numpy()
     arm, after = grid["arm"].to_numpy(), grid["after"].to_numpy()
     without = p.get("intercept", 0.0) + p["treated"] * arm + level[worker] + drift[worker] * after
-    without = without + post * (2 * after - 1) + period[day] + p["sd_shock"] * rng.standard_normal(len(grid))
+    without = without + post * (after - 0.5) + period[day] + p["sd_shock"] * rng.standard_normal(len(grid))
     own = (p["treatment"] + effect[worker]) * arm * after
     chats = grid.loc[grid.index.repeat(CHATS)].reset_index(drop=True)
     chats["y"] = _outcomes(family, np.repeat(without + own, CHATS), np.repeat(2 * arm + after, CHATS), p, rng)
@@ -118,9 +118,9 @@ def simulate(family: str, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[
 def _as_reported(p: dict[str, float]) -> dict[str, float]:
     """Parameters of the columns as they are: half the workers are treated, so the period mean is 0 or 1/2."""
     post = p["treatment, period mean"]
-    moved = {name: value + post for name, value in p.items() if name.startswith("cutpoint")}
-    moved |= {name: value - post for name, value in p.items() if name == "intercept"}
-    return p | moved | {"treatment, period mean": 4.0 * post}
+    moved = {name: value + post / 2 for name, value in p.items() if name.startswith("cutpoint")}
+    moved |= {name: value - post / 2 for name, value in p.items() if name == "intercept"}
+    return p | moved | {"treatment, period mean": 2.0 * post}
 
 
 def _outcomes(family: str, eta: np.ndarray, phase: np.ndarray, p: dict[str, float], rng) -> object:

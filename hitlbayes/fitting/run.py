@@ -23,7 +23,7 @@ from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draw
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
 from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
-from hitlbayes.inference.gaussian import Weighed, conditional_effects, narrow_enough, sample_hyper
+from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hyper
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Beliefs, Problem
@@ -100,7 +100,6 @@ def _run_gaussian(
         return np.asarray(a).reshape(chains, draws, *np.shape(a)[1:])
 
     progress("drawing effects", 0.7)
-    data = narrow_enough(data, beliefs, layout=model.layout)
     if store is None:
         effects = conditional_effects(psi, data, beliefs, layout=model.layout, seed=seed)
         outer, mean, unit, own = map(shaped, effects)

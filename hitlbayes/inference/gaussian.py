@@ -76,7 +76,8 @@ def sample_hyper(
     free = np.isnan(np.asarray(beliefs.fixed))
     n_free = int(free.sum())
     signs = reflections(layout, free)
-    near, beliefs = jax.tree.map(jnp.asarray, (narrow_enough(data, beliefs, layout=layout), beliefs))
+    near = single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
+    near, beliefs = jax.tree.map(jnp.asarray, (near, beliefs))
     base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:
@@ -116,11 +117,6 @@ def sample_hyper(
     points, smoothed = best
     full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
     return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
-
-
-def narrow_enough(data: Means, beliefs: Beliefs, *, layout: Layout) -> Means:
-    """The data in single precision, unless a prior is so wide that the posterior would feel it."""
-    return single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
 
 
 def _widest(beliefs: Beliefs, layout: Layout) -> float:
