@@ -38,7 +38,7 @@ def smooth(log_ratios: np.ndarray) -> Smoothed:
         x[tail] = np.minimum(np.log(quantile + np.exp(cut)), 0.0)
     top = x.max()
     x = x - (top + np.log(np.sum(np.exp(x - top))))
-    return Smoothed(x, float(k_hat), float(1.0 / np.sum(np.exp(2 * x))))
+    return Smoothed(x, float(k_hat), float(1.0 / np.sum(np.exp(x) ** 2)))
 
 
 def fit_pareto(excess: np.ndarray) -> tuple[float, float]:
