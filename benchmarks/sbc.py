@@ -31,6 +31,7 @@ from uniform import report
 
 import hitlbayes as hb
 from hitlbayes.fitting.model import Model
+from hitlbayes.inference.runtime import cores
 from hitlbayes.spec.priors import Prior
 from hitlbayes.studies.did import did_model
 from hitlbayes.studies.mixed import Sampling, make_fit, sample_model
@@ -208,16 +209,10 @@ def calibrate(
         yield row
 
 
-def on_one_core(cores: Queue[int]) -> None:
+def on_one_core(turns: Queue[int]) -> None:
     """Keep this process to a core of its own: a fit in threads would wait for its neighbours."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cores.get()})
-
-
-def cores_here() -> list[int]:
-    """The cores that this process may use."""
-    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return sorted(found)
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[turns.get()]})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -229,10 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     asked.ranks.mkdir(parents=True, exist_ok=True)
     context = get_context("spawn")
-    cores = context.Queue()
-    for core in cores_here():
-        cores.put(core)
-    with ProcessPoolExecutor(len(cores_here()), context, initializer=on_one_core, initargs=(cores,)) as pool:
+    turns = context.Queue()
+    for turn in range(cores()):
+        turns.put(turn)
+    with ProcessPoolExecutor(cores(), context, initializer=on_one_core, initargs=(turns,)) as pool:
         for family in () if asked.plot_only else asked.families:
             for row in calibrate(family, runs=asked.runs, folder=asked.ranks, pool=pool):
                 if row["run"] % 20 == 0:

@@ -7,7 +7,7 @@ aggregate is written in ibis and runs where the log is; only cells come back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,6 @@ from hitlbayes.chatlog.schema import EXACT, Family
 Period = Literal["day", "hour"]
 UNITS: dict[str, Literal["D", "h"]] = {"day": "D", "hour": "h"}
 KEYS = ("unit", "period", "treated", "post")
-AT_ONCE = 8  # outcomes of one query: with more, what is kept of a cell outgrows the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +67,12 @@ def collapse(
     *,
     by: Sequence[str] = (),
     outcomes: Mapping[str, Outcome],
-    complete: Collection[str] = (),
     averages: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Cells of keyed chats: one sorted row per unit, period and level of `by`, with every statistic.
 
     Parameters
     ----------
-    complete : outcomes that no chat lacks, so that their n need not be counted
     averages : columns whose mean over each cell is returned under their own name
 
     Returns
@@ -85,34 +82,23 @@ def collapse(
         compared), the `by` columns, `n` (chats), and the statistics of each outcome. Where a cell has no
         value of a Gaussian or count outcome its mean is NaN and its ss 0.
     """
-    first = {
+    aggregates = {
         "treated": chats.treated.min(),
         "post": chats.post.min(),
         "post_high": chats.post.max(),
         "n": chats.count(),
         **{name: chats[name].mean() for name in averages},
     }
-    each = {name: statistics(chats, name=name, outcome=outcome) for name, outcome in outcomes.items()}
-    for name in complete:
-        each[name].pop(f"{name}:n", None)
-    names = list(each)
-    parts = [first, *({} for _ in names[AT_ONCE::AT_ONCE])]
-    for j, name in enumerate(names):
-        parts[j // AT_ONCE].update(each[name])
-    made = [_cells(chats, by, part) for part in parts if part]
-    keys = ["unit", "period", *by]
-    cells = pd.concat([made[0], *(part.drop(columns=keys) for part in made[1:])], axis=1)
-    for name in complete:
-        if outcomes[name].family != "ordinal":
-            cells[f"{name}:n"] = cells["n"]
-    cells = _with_moments(chats, cells, by)
+    for name, outcome in outcomes.items():
+        aggregates |= statistics(chats, name=name, outcome=outcome)
+    cells = _with_moments(chats, _cells(chats, by, aggregates), by)
     front = [*KEYS, "post_high", *by, "n", *averages]
     columns = [c for name, outcome in outcomes.items() for c in columns_of(name, outcome)]
     return typed(cells[front + columns], outcomes=outcomes)
 
 
 def _cells(chats: ir.Table, by: Sequence[str], aggregates: Mapping[str, ir.Scalar]) -> pd.DataFrame:
-    """Some aggregates by cell, sorted: every query has the same rows."""
+    """Aggregates by cell, sorted."""
     keys = ["unit", "period", *by]
     return chats.group_by(keys).agg(**aggregates).to_pandas().sort_values(keys, ignore_index=True)
 
@@ -139,13 +125,13 @@ def _from_sums(n: np.ndarray, sums: np.ndarray, squares: np.ndarray) -> tuple[np
     return mean, about - (sums - n * centre) ** 2 / np.maximum(n, 1)
 
 
-def columns_of(name: str, outcome: Outcome) -> list[str]:
-    """The columns of an outcome in a frame of cells."""
+def columns_of(name: str, outcome: Outcome) -> dict[str, type]:
+    """The columns of an outcome in a frame of cells, and their types."""
     if outcome.family == "bernoulli":
-        return [f"{name}:n", f"{name}:successes"]
+        return {f"{name}:n": np.int64, f"{name}:successes": np.int64}
     if outcome.family == "ordinal":
-        return [f"{name}:{k}" for k in outcome.categories]
-    return [f"{name}:n", f"{name}:mean", f"{name}:ss"]
+        return {f"{name}:{k}": np.int64 for k in outcome.categories}
+    return {f"{name}:n": np.int64, f"{name}:mean": np.float64, f"{name}:ss": np.float64}
 
 
 def typed(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
@@ -157,12 +143,7 @@ def typed(cells: pd.DataFrame, *, outcomes: Mapping[str, Outcome]) -> pd.DataFra
         "period": "datetime64[us]",
     }
     for name, outcome in outcomes.items():
-        if outcome.family == "bernoulli":
-            types |= {f"{name}:n": np.int64, f"{name}:successes": np.int64}
-        elif outcome.family == "ordinal":
-            types |= {f"{name}:{k}": np.int64 for k in outcome.categories}
-        else:
-            types |= {f"{name}:n": np.int64, f"{name}:mean": np.float64, f"{name}:ss": np.float64}
+        types |= columns_of(name, outcome)
     filled = {column: cells[column].fillna(0.0) for column in types if column.endswith(":ss")}
     return cells.assign(**filled).astype(types)
 
@@ -195,8 +176,7 @@ def merge_cells(cells: pd.DataFrame, *, keys: Sequence[str], outcomes: Mapping[s
     merged = groups.agg(treated=("treated", "min"), post=("post", "min"), n=("n", "sum"))
     for name, outcome in outcomes.items():
         if outcome.family in ("bernoulli", "ordinal"):
-            labels = [f"{name}:n", f"{name}:successes"] if outcome.family == "bernoulli" else []
-            for column in labels or [f"{name}:{k}" for k in outcome.categories]:
+            for column in columns_of(name, outcome):
                 merged[column] = groups[column].sum()
             continue
         n, mean, ss = (cells[f"{name}:{part}"] for part in ("n", "mean", "ss"))

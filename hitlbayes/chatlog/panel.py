@@ -17,7 +17,6 @@ from hitlbayes.chatlog.frame import Chats, Panel
 from hitlbayes.chatlog.lags import CONTROLS, Lag, lagged
 from hitlbayes.chatlog.outcomes import Outcomes, resolve
 from hitlbayes.chatlog.read import read_chats
-from hitlbayes.chatlog.schema import DERIVED
 from hitlbayes.errors import DataWarning, DesignError, SchemaError, SpecError
 
 Scope = Literal["all", "eligible", "ineligible"]
@@ -95,8 +94,7 @@ def panel(
         )
     conditions = _conditions(table) if scope == "all" and not splits else {}
     source = keyed(table, period=period, columns={**splits, **values, **conditions})
-    complete = _complete(chats, outcomes=chosen)
-    cells = collapse(source, by=list(splits), outcomes=chosen, complete=complete, averages=list(conditions))
+    cells = collapse(source, by=list(splits), outcomes=chosen, averages=list(conditions))
     check_design(cells, scope=scope)
     cells = cells.drop(columns="post_high")
     left_out = _unseen(cells, outcomes=chosen, named=named, scope=scope)
@@ -196,14 +194,6 @@ def _unseen(
     for name, why in problems.items():
         warnings.warn(f"outcome {name!r} is left out of the panel: {why}.", DataWarning, stacklevel=3)
     return problems
-
-
-def _complete(chats: Chats, *, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Outcomes that no chat of the log lacks, as far as reading it has shown."""
-    full = {name for name, seen in chats.observed.items() if seen == chats.n}
-    computed = {name: DERIVED[name][0] for name in DERIVED if name not in chats.table.columns}
-    full |= {name for name, source in computed.items() if source in full or name == "responded"}
-    return [name for name in outcomes if name in full]
 
 
 def _conditions(table: ir.Table) -> dict[str, ir.Column]:
