@@ -10,10 +10,12 @@ import numpy as np
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.slots import Slots, make_slots
 from hitlbayes.fitting.structure import Structure
+from hitlbayes.inference.columns import make_columns
 from hitlbayes.inference.effects import Focus, focus_on
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Layout, Problem
 from hitlbayes.inference.runtime import bucket
+from hitlbayes.inference.unit_sums import Part, in_parts
 from hitlbayes.spec.cells import Cells, category_values
 from hitlbayes.spec.families import ordinal_statistics
 from hitlbayes.spec.predictor import Design
@@ -185,19 +187,30 @@ def _means(
     phases = len(structure.phase_labels)
     within = np.stack([(n * (structure.phase == g) * moved.T) @ moved for g in range(phases)])
     within[:, -1, -1] += np.bincount(structure.phase, ss, phases)
+    basis = structure.basis[first].astype(float)
+    columns = make_columns(
+        mean[:, :-1],
+        basis=basis,
+        unit=structure.unit.codes[first],
+        groups=[g.codes[first] for g in structure.groups],
+        sizes=[len(g.labels) for g in structure.groups],
+        n_units=slots.n_units,
+        put=slots.put,
+    )
     observations = np.ones_like(n) if cells.is_precision else n
     counts = np.bincount(structure.phase, observations, phases)
-    return Means(
+    part = Part(
         slots.put(total),
         slots.put(mean[:, -1]),
-        slots.put(mean[:, :-1]),
+        columns.own,
+        columns.rest,
         _put_groups(structure, slots, first),
-        slots.put(structure.basis[first].astype(float)),
+        slots.put(basis),
         _class(structure, slots),
         slots.put(np.eye(phases)[structure.phase[first]]),
-        within,
-        counts,
     )
+    n_outer = columns.level.shape[0] + columns.level.shape[1]
+    return Means(in_parts(part, n_outer=n_outer), columns.level, columns.share, within, counts)
 
 
 def _focus(cells: Cells, structure: Structure, layout: Layout, place: np.ndarray) -> Focus:

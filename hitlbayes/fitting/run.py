@@ -23,7 +23,7 @@ from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draw
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
 from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
-from hitlbayes.inference.gaussian import Weighed, conditional_effects, sample_hyper
+from hitlbayes.inference.gaussian import BATCH, Weighed, effect_batches, sample_hyper
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Beliefs, Problem
@@ -101,9 +101,9 @@ def _run_gaussian(
 
     progress("drawing effects", 0.7)
     if store is None:
-        effects = conditional_effects(psi, data, beliefs, layout=model.layout, seed=seed)
-        outer, mean, unit, own = map(shaped, effects)
-        units = dataset_of_units(model, unit_draws(model, unit, own))
+        outer, mean, drawn = _effects_in_memory(model, psi, data, beliefs, seed=seed)
+        outer, mean = shaped(outer), shaped(mean)
+        units = dataset_of_units(model, {name: shaped(values) for name, values in drawn.items()})
     else:
         keep_effects(store, model, psi, data, beliefs, seed=seed, progress=progress)
         small, units = small_draws(store), lazy_units(store)
@@ -118,6 +118,28 @@ def _run_gaussian(
     return Draws(posterior, xr.Dataset(), stats, sampler, float("nan"), float("nan"))
 
 
+def _effects_in_memory(
+    model: Model, psi: np.ndarray, data: Means, beliefs: Beliefs, *, seed: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Outer parameters (n, m), their conditional means, and the units' variables (n, N) by name."""
+    n, layout = len(psi), model.layout
+    outer, mean = np.empty((n, layout.n_outer)), np.empty((n, layout.n_outer))
+    blank = np.zeros((0, layout.n_units, layout.width))
+    units = {
+        name: np.empty((n, *values.shape[1:]))
+        for name, values in unit_draws(model, blank, blank[..., 0]).items()
+    }
+
+    def keep(rows: slice, arrays: tuple[np.ndarray, ...]) -> None:
+        outer[rows], mean[rows], unit, own = arrays
+        for name, values in unit_draws(model, unit, own).items():
+            units[name][rows] = values
+
+    batches = range(-(-n // BATCH))
+    effect_batches(psi, data, beliefs, layout=layout, seed=seed, batches=batches, keep=keep)
+    return outer, mean, units
+
+
 def _hyper_draws(
     model: Model, data: Means, draws: int, chains: int, *, seed: int, store: Store | None, progress: Progress
 ) -> tuple[Weighed, np.ndarray]:
@@ -130,13 +152,13 @@ def _hyper_draws(
     weighed = sample_hyper(model.start, data, model.beliefs, draws=draws * chains, **options)
     diverging = np.zeros((chains, draws), bool)
     if not weighed.k_hat < TRUSTED_K:
-        from hitlbayes.inference.nuts import sample_means_by_nuts  # starts NumPyro, which is seldom needed
+        from hitlbayes.inference.nuts import sample_hyper_by_nuts  # starts NumPyro, which is seldom needed
 
         start = weighed.psi.mean(axis=0)
-        made, diverging = sample_means_by_nuts(
+        made, diverging = sample_hyper_by_nuts(
             start, data, weighed.beliefs, draws=draws, chains=chains, **options
         )
-        weighed = weighed._replace(psi=made.psi)
+        weighed = weighed._replace(psi=made)
     if store is not None:
         parts = (weighed.psi, diverging, weighed.k_hat, weighed.effective, *weighed.beliefs)
         begin(store, [np.asarray(part) for part in parts])

@@ -80,7 +80,9 @@ def keep_effects(
         blocks = range(start, min(start + cores(), total))
         needed = range(_rows(store, blocks[0]).start // batch, -(-_rows(store, blocks[-1]).stop // batch))
         missing = [j for j in needed if j not in known]
-        made = gaussian.effect_batches(psi, data, beliefs, layout=model.layout, seed=seed, batches=missing)
+        made = gaussian.effect_batches(
+            psi, data, beliefs, layout=model.layout, seed=seed, batches=missing, keep=lambda _, arrays: arrays
+        )
         known |= dict(zip(missing, made, strict=True))
         known = {j: known[j] for j in needed}
         outer, mean, unit, own = map(np.concatenate, zip(*known.values(), strict=True))

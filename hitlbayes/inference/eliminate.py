@@ -25,11 +25,13 @@ class Units(NamedTuple):
     """The units' own system at given hyperparameters.
 
     keep : (T, N) 1 / (1 + tau^2 Q), what a shock leaves of its rows' curvature
+    curvature : what is left by unit, a (N,) for each of `pairs`
     factor : q x q matrices L, with u = L e a priori
     low : their Cholesky factors of I + L' J L
     """
 
     keep: jax.Array
+    curvature: Vector
     factor: Matrix
     low: Matrix
 
@@ -46,7 +48,7 @@ def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) ->
     curvature = tuple(
         over_slots(weight * problem.basis[i] * problem.basis[j]) for i, j in pairs(layout.width)
     )
-    return Units(keep, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
+    return Units(keep, curvature, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
 
 
 def unit_factors(
@@ -94,10 +96,25 @@ def reduce_units(
     Curvature (m, m), slope (m,) and twice the value ().
     """
 
-    def whitened(v: Vector) -> Vector:
-        return linear.solve_lower(units.low, linear.multiply_transposed(units.factor, v))
-
-    halves, own = [whitened(part) for part in cross], whitened(lin)
-    M = [[sum(g @ h.T for g, h in zip(a, b, strict=True)) for b in halves] for a in halves]
+    halves, own = [_whitened(units, part) for part in cross], _whitened(units, lin)
+    parts = range(len(halves))
+    lower = [[_products(halves[a], halves[b]) for b in parts[: a + 1]] for a in parts]
+    M = [[lower[a][b] if b <= a else lower[b][a].T for b in parts] for a in parts]
     slope = [sum(h @ e for h, e in zip(half, own, strict=True)) for half in halves]
-    return jnp.block(M), jnp.concatenate(slope), sum(total(e**2) for e in own)  # type: ignore[return-value]
+    explained = sum(total(e**2) for e in own)
+    if not halves:
+        return jnp.zeros((0, 0), lin[0].dtype), jnp.zeros(0, lin[0].dtype), explained  # type: ignore[return-value]
+    return jnp.block(M), jnp.concatenate(slope), explained  # type: ignore[return-value]
+
+
+def explained_by(units: Units, v: Vector) -> Vector:
+    """What a slope v, q of (m, N), moves the units' blocks by: (J + (L L')^-1)^-1 v."""
+    return linear.multiply(units.factor, linear.solve_upper(units.low, _whitened(units, v)))
+
+
+def _whitened(units: Units, v: Vector) -> Vector:
+    return linear.solve_lower(units.low, linear.multiply_transposed(units.factor, v))
+
+
+def _products(a: Vector, b: Vector) -> jax.Array:
+    return sum(x @ y.T for x, y in zip(a, b, strict=True))  # type: ignore[return-value]

@@ -5,10 +5,10 @@ The proposal is a multivariate t (`hitlbayes.inference.proposal`), bent and matc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,30 +22,14 @@ from hitlbayes.inference.proposal import Density, laplace_proposal, match_moment
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
 
+T = TypeVar("T")
+
 BATCH = 64
 ATTEMPTS, MORE_ATTEMPTS, GOOD_K, GOOD_SHARE = 3, 4, 0.6, 0.3
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
+SURE = 0.3  # effective share of a pilot from which on one is enough
 MORE = 1.25  # points weighed for each draw that is kept
 WIDE_PRIOR = 30.0  # from where on sums in single precision lose what a nearly flat prior leaves to the data
-
-
-class SampledMeans(NamedTuple):
-    """Draws (n, ...) of a Gaussian model.
-
-    psi (n, k), outer (n, m) and its exact conditional mean outer_mean (n, m), unit (n, N, q),
-    own (n, N) unit effects on the linear predictor
-    beliefs : with the coordinates of psi
-    k_hat, effective : of the importance weights
-    """
-
-    psi: np.ndarray
-    outer: np.ndarray
-    outer_mean: np.ndarray
-    unit: np.ndarray
-    own: np.ndarray
-    beliefs: Beliefs
-    k_hat: float
-    effective: float
 
 
 class Weighed(NamedTuple):
@@ -76,8 +60,7 @@ def sample_hyper(
     free = np.isnan(np.asarray(beliefs.fixed))
     n_free = int(free.sum())
     signs = reflections(layout, free)
-    near = single(data) if _widest(beliefs, layout) < WIDE_PRIOR else data
-    near, beliefs = jax.tree.map(jnp.asarray, (near, beliefs))
+    near, beliefs = jax.tree.map(jnp.asarray, (narrow_where_safe(data, beliefs, layout), beliefs))
     base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:
@@ -96,12 +79,13 @@ def sample_hyper(
     moved, beliefs = rebend(whole(points), first_weights, beliefs, layout=layout)
     density, first_points = density_with(beliefs), moved[:, free]
     proposal = match_moments(first_points, first_weights)
-    points, log_ratio = propose(proposal, density, signs, size=2 * PILOT, rng=rng)
-    second = psis.smooth(log_ratio)
-    # Each pilot counts by what it is worth, so that a poor second one does not undo a good first.
-    worth = first.effective * first_weights, second.effective * tempered(second.log_weights, n_free)
-    weights = np.concatenate(worth)
-    proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
+    if first.effective < SURE * PILOT:
+        points, log_ratio = propose(proposal, density, signs, size=2 * PILOT, rng=rng)
+        second = psis.smooth(log_ratio)
+        # Each pilot counts by what it is worth, so that a poor second one does not undo a good first.
+        worth = first.effective * first_weights, second.effective * tempered(second.log_weights, n_free)
+        weights = np.concatenate(worth)
+        proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
     best: tuple[np.ndarray, psis.Smoothed] | None = None
     size = int(MORE * draws)
     for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
@@ -119,10 +103,11 @@ def sample_hyper(
     return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
 
 
-def _widest(beliefs: Beliefs, layout: Layout) -> float:
-    """The largest prior SD of a coefficient, or scale that is held, in SDs of the outcome."""
+def narrow_where_safe(data: Means, beliefs: Beliefs, layout: Layout) -> Means:
+    """The data in single precision, unless a coefficient's prior SD or a scale that is held is wide."""
     held = np.nan_to_num(np.asarray(beliefs.fixed)[: layout.n_scales])
-    return float(np.max(np.concatenate([np.asarray(beliefs.coef_sd), np.abs(held)]), initial=0.0))
+    widest = np.max(np.concatenate([np.asarray(beliefs.coef_sd), np.abs(held)]), initial=0.0)
+    return single(data) if widest < WIDE_PRIOR else data
 
 
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
@@ -137,29 +122,35 @@ def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layou
     return np.nan_to_num(np.concatenate(done)[:n], nan=-np.inf)
 
 
-def conditional_effects(
-    psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int
-) -> tuple[np.ndarray, ...]:
-    """Exact draws of outer parameters, their means, unit blocks and own effects, one for each psi (n, k)."""
-    batches = range(-(-len(psi) // BATCH))
-    parts = effect_batches(psi, data, beliefs, layout=layout, seed=seed, batches=batches)
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-
-
 def effect_batches(
-    psi: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout, seed: int, batches: Sequence[int]
-) -> list[tuple[np.ndarray, ...]]:
-    """Some of the batches of `conditional_effects`, BATCH draws each, the last as many as are left."""
+    psi: np.ndarray,
+    data: Means,
+    beliefs: Beliefs,
+    *,
+    layout: Layout,
+    seed: int,
+    batches: Sequence[int],
+    keep: Callable[[slice, tuple[np.ndarray, ...]], T],
+) -> list[T]:
+    """What `keep` makes of exact draws of all effects, one for each psi (n, k), some batches of them.
+
+    Parameters
+    ----------
+    batches : numbers of those wanted, BATCH draws each, the last as many as are left
+    keep : called with the draws' places and the arrays: outer parameters and their exact conditional means
+        (b, m), unit blocks (b, N, q), and units' effects on the linear predictor (b, N)
+    """
     n = len(psi)
     padded = np.concatenate([psi, np.repeat(psi[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, psi.shape[1])
-    keys = jax.random.split(jax.random.key(seed), len(padded))
+    keys, data = jax.random.split(jax.random.key(seed), len(padded)), narrow_where_safe(data, beliefs, layout)
 
-    def one(j: int) -> tuple[np.ndarray, ...]:
+    def one(j: int) -> T:
         i = batches[j]
         drawn = draw_effects(padded[i], keys[i], data, beliefs, layout=layout)
         own = _own(drawn.unit, drawn.outer, padded[i], jax.random.fold_in(keys[i], 1), beliefs, layout=layout)
+        rows = slice(i * BATCH, min((i + 1) * BATCH, n))
         arrays = (drawn.outer, drawn.outer_mean, drawn.unit, own)
-        return tuple(np.asarray(a)[: n - i * BATCH] for a in arrays)
+        return keep(rows, tuple(np.asarray(a, float)[: rows.stop - rows.start] for a in arrays))
 
     return in_threads(one, len(batches))
 
@@ -168,7 +159,8 @@ def effect_batches(
 def _own(
     unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout
 ):
-    normal = jax.random.normal(key, unit.shape[:2], unit.dtype)
+    normal, wide = jax.random.normal(key, unit.shape[:2], unit.dtype), outer.dtype
+    unit, normal = unit.astype(wide), normal.astype(wide)
     return jax.vmap(partial(own_effects, beliefs=beliefs, layout=layout))(unit, outer, psi, normal)
 
 

@@ -14,6 +14,13 @@ Vector = tuple[jax.Array, ...]
 Matrix = tuple[Vector, ...]
 
 
+def symmetric(lower: Vector) -> Matrix:
+    """The matrices whose lower triangle is given, row by row."""
+    q = int((2 * len(lower)) ** 0.5)
+    at = [[max(i, j) * (max(i, j) + 1) // 2 + min(i, j) for j in range(q)] for i in range(q)]
+    return tuple(tuple(lower[place] for place in row) for row in at)
+
+
 def cholesky(a: Matrix) -> Matrix:
     """Rows of the lower factors, up to the diagonal, of positive definite matrices (lower triangle read)."""
     low: list[list[jax.Array]] = []

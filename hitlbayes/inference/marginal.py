@@ -17,174 +17,130 @@ solved densely stays in double.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference import linear
-from hitlbayes.inference.eliminate import Units, by_unit, reduce_units, unit_system
+from hitlbayes.inference.columns import parts_to_outer
 from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.problem import (
     Array,
     Beliefs,
+    Hyper,
     Layout,
     hyper_logprior,
     outer_prior,
     unpack_hyper,
 )
 from hitlbayes.inference.runtime import quick_jit
-from hitlbayes.inference.sums import log_products, over_units, total
+from hitlbayes.inference.shocks import level_at
+from hitlbayes.inference.sums import over_slots
+from hitlbayes.inference.unit_sums import Part, Sums, unit_sums, weigh
+
+T = TypeVar("T")
 
 
 class Means(NamedTuple):
-    """Gaussian data, one row per unit-period on the grid of slots and units (T, N).
+    """Gaussian data.
 
-    n : (T, N) chats, or the precision weight; zero in empty slots
-    y : (T, N) mean outcome
-    X : (P, T, N) mean covariates
-    groups : one (T, N) index per crossed group
-    basis : (q, T, N); unit_class : (N,)
-    phase : (G, T, N) one where a residual SD applies, else zero (a gather would be far slower than a product)
+    parts : the units' data, cut into parts (C, ...)
+    level, share : (P, L), (P, R) of `hitlbayes.inference.columns.Columns`
     within : (G, P + 1, P + 1) scatter of (X, y) within unit-periods, by residual SD
     counts : (G,) observations behind each residual SD (chats, or rows where n is a precision)
     """
 
-    n: Array
-    y: Array
-    X: Array
-    groups: tuple[Array, ...]
-    basis: Array
-    unit_class: Array
-    phase: Array
+    parts: Part
+    level: Array
+    share: Array
     within: Array
     counts: Array
 
 
 def single(data: Means) -> Means:
     """The same data with every array of their size in single precision."""
-    return with_narrow(data, ("n", "y", "X", "basis", "phase"))
+    return data._replace(parts=with_narrow(data.parts, ("n", "y", "own", "rest", "basis", "phase")))
 
 
 class Solved(NamedTuple):
-    """The quadratic model solved at one psi: what conditional draws need.
+    """The outer system solved at one psi.
 
     value : () log posterior density of psi
-    low, loc, scale, target : the outer system, o = loc + scale * (low'^-1)(low^-1 target + z)
-    units, ell, Q : the units' factors, pseudo-slopes and curvatures (T, N)
+    low, loc, scale, half : the outer parameters are o = loc + scale * low'^-1 (half + z)
     """
 
     value: jax.Array
     low: jax.Array
     loc: jax.Array
     scale: jax.Array
-    target: jax.Array
-    units: Units
-    ell: jax.Array
-    Q: jax.Array
+    half: jax.Array
 
 
-def solve(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Solved:
-    """Solve the model at hyperparameters psi (k,)."""
+def sum_units(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Sums:
+    """Sums over all units at each of hyperparameters psi (B, k): arrays (B, ...).
+
+    The loop over parts is the outer one: a part's arrays are read from memory once.
+    """
+
+    def of_part(part: Part) -> Sums:
+        made = jax.lax.map(lambda p: unit_sums(unpack_hyper(p, layout, beliefs), part, layout=layout), psi)
+        return jax.tree.map(lambda a: a.astype(psi.dtype), made)
+
+    shapes = jax.eval_shape(of_part, jax.tree.map(lambda a: a[0], data.parts))
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    return jax.lax.scan(
+        lambda found, part: (jax.tree.map(jnp.add, found, of_part(part)), None), nothing, data.parts
+    )[0]
+
+
+def solve(psi: jax.Array, sums: Sums, data: Means, beliefs: Beliefs, *, layout: Layout) -> Solved:
+    """Solve the outer system at hyperparameters psi (k,)."""
     hyper = unpack_hyper(psi, layout, beliefs)
-    variance = jnp.exp(2.0 * hyper.log_sigma)
-    # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
-    precision = jnp.tensordot((1.0 / variance).astype(data.n.dtype), data.phase, 1)
-    Q = jax.lax.optimization_barrier(data.n * precision)
-    ell = Q * data.y
-    units = unit_system(hyper._replace(shock=hyper.shock.astype(Q.dtype)), Q, data, layout)
-    M, g, explained = _outer_system(Q, ell, units, data, layout)
-    M, g = M.astype(psi.dtype), g.astype(psi.dtype)
-    inner = data.within / variance[:, None, None]
-    P = layout.n_coef
+    inner, P = data.within * jnp.exp(-2.0 * hyper.log_sigma)[:, None, None], layout.n_coef
+    to_outer = parts_to_outer(data.level, data.share)
+    M, g = to_outer @ sums.curvature @ to_outer.T, to_outer @ sums.slope
     M = M.at[:P, :P].add(jnp.sum(inner[:, :P, :P], axis=0))
     g = g.at[:P].add(jnp.sum(inner[:, :P, P], axis=0))
     loc, scale, _ = outer_prior(hyper, beliefs, layout)
     low = jnp.linalg.cholesky(jnp.eye(layout.n_outer, dtype=M.dtype) + scale[:, None] * M * scale)
-    target = scale * (g - M @ loc)
-    half = jax.scipy.linalg.solve_triangular(low, target, lower=True)
-    quadratic = total(units.keep * ell * data.y) + jnp.sum(inner[:, P, P]) - explained
+    half = jax.scipy.linalg.solve_triangular(low, scale * (g - M @ loc), lower=True)
+    quadratic = sums.quadratic + jnp.sum(inner[:, P, P])
     quadratic = quadratic - jnp.sum(half**2) - 2.0 * loc @ g + loc @ M @ loc
     value = (
-        -data.counts @ hyper.log_sigma
-        + 0.5 * total(log_products(units.keep))
-        - total(linear.log_determinants(units.low))
+        sums.log_det
+        - data.counts @ hyper.log_sigma
         - jnp.sum(jnp.log(jnp.diagonal(low)))
         - 0.5 * quadratic
         + hyper_logprior(psi, layout, beliefs)
     )
-    return Solved(value, low, loc, scale, target, units, ell, Q)
+    return Solved(value, low, loc, scale, half)
 
 
-def _outer_system(
-    Q: jax.Array, ell: jax.Array, units: Units, data: Means, layout: Layout
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Curvature and slope of the outer parameters with shocks and units eliminated, and what units explain.
-
-    The weight that shocks leave, w = Q / (1 + tau^2 Q), is the same for every outer column, so the
-    columns of a crossed group cost one scatter of w, or none where the group is aligned.
-    """
-    w = jax.lax.optimization_barrier(Q * units.keep)
-    weighted = data.basis * w
-    cross = [by_unit(weighted[:, None] * data.X)]
-    cross += [_level_sums(weighted, data, k, layout) for k in range(len(layout.n_levels))]
-    lin = tuple(by_unit(data.basis * (units.keep * ell)))
-    M, slope, explained = reduce_units([tuple(block) for block in cross], lin, units)
-    g = _onto_outer(units.keep * ell, data, layout) - slope
-    return _direct(w, data, layout) - M, g, explained
-
-
-def _level_sums(values: jax.Array, data: Means, k: int, layout: Layout) -> jax.Array:
-    """Sum of values (q, T, N) over each level of group k and unit: (q, levels, N)."""
-    size, q = layout.n_levels[k], layout.width
-    if layout.aligned[k]:
-        return values
-    place = (data.groups[k] * layout.n_units + jnp.arange(layout.n_units)).reshape(-1)
-    flat = jnp.zeros((q, layout.n_units * size), values.dtype).at[:, place].add(values.reshape(q, -1))
-    return flat.reshape(q, size, layout.n_units)
-
-
-def _onto_outer(v: jax.Array, data: Means, layout: Layout) -> jax.Array:
-    """Transpose of the outer design times v: (T, N) to (m,)."""
-    parts = [data.X.reshape(layout.n_coef, v.size) @ v.reshape(-1)]
-    for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
-        if aligned:
-            parts.append(over_units(v))
-        else:
-            parts.append(jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size))
-    return jnp.concatenate(parts)
-
-
-def _direct(w: jax.Array, data: Means, layout: Layout) -> jax.Array:
-    """Weighted cross-product of the outer design (m, m)."""
-    # Mapped: unrolled, an event study's column for every period would be compiled anew; one product of
-    # matrices of few long rows is three times slower.
-    top = jax.lax.map(lambda x: _onto_outer(w * x, data, layout), jnp.asarray(data.X))
-    rows = [top]
-    for k, size in enumerate(layout.n_levels):
-        start = layout.n_coef + sum(layout.n_levels[:k])
-        blocks = [top[:, start : start + size].T]
-        for j, other in enumerate(layout.n_levels):
-            blocks.append(_level_products(w, data, k, j, size, other, layout))
-        rows.append(jnp.concatenate(blocks, axis=1))
-    return jnp.concatenate(rows, axis=0)
-
-
-def _level_products(w, data: Means, k: int, j: int, size: int, other: int, layout: Layout) -> jax.Array:
-    """Sum of w over each pair of levels of groups k and j (size, other)."""
-    if k == j:
-        start = layout.n_coef + sum(layout.n_levels[:k])
-        return jnp.diag(_onto_outer(w, data, layout)[start : start + size])
-    pair = (data.groups[k] * other + data.groups[j]).reshape(-1)
-    flat = jax.ops.segment_sum(w.reshape(-1), pair, size * other)
-    return flat.reshape(size, other)
-
-
-@partial(quick_jit, static_argnames="layout")
-def log_posterior(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
+def log_densities(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
     """Log posterior densities (B,) of a batch of hyperparameters (B, k), up to one constant."""
-    return jax.lax.map(lambda p: solve(p, data, beliefs, layout=layout).value, psi)
+
+    def of(psi: jax.Array) -> jax.Array:
+        sums = sum_units(psi, data, beliefs, layout=layout)
+        return jax.lax.map(lambda at: solve(*at, data, beliefs, layout=layout).value, (psi, sums))
+
+    return _together(of, psi, data)
+
+
+def _together(task: Callable[..., T], points: Any, data: Means) -> T:
+    """A task on a batch of points, arrays (B, ...); one point at a time where the units are in one part.
+
+    There is nothing then to be read once for all points, and a large outer system is not kept for each.
+    """
+    if len(data.parts.n) > 1:
+        return task(points)
+    alone = partial(jax.tree.map, lambda a: a[None])
+    return jax.lax.map(lambda point: jax.tree.map(lambda a: a[0], task(alone(point))), points)
+
+
+log_posterior = quick_jit(log_densities, static_argnames="layout")
 
 
 class Effects(NamedTuple):
@@ -198,33 +154,60 @@ class Effects(NamedTuple):
 @partial(quick_jit, static_argnames="layout")
 def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
     """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
+    k_outer, k_unit = jax.random.split(key)
+    (C, _, n), B, q = data.parts.n.shape, len(psi), layout.width
+    z_outer = jax.random.normal(k_outer, (B, layout.n_outer), psi.dtype)
+    z_unit = jax.random.normal(k_unit, (B, C, q, n), data.parts.y.dtype)
+    task = partial(_drawn, data=data, beliefs=beliefs, layout=layout)
+    return _together(lambda at: task(*at), (psi, z_outer, z_unit), data)
 
-    def one(args: tuple[jax.Array, jax.Array]) -> Effects:
-        p, k = args
-        solved = solve(p, data, beliefs, layout=layout)
-        k_outer, k_unit = jax.random.split(k)
-        half = jax.scipy.linalg.solve_triangular(solved.low, solved.target, lower=True)
-        z = jax.random.normal(k_outer, half.shape, half.dtype)
-        back = jax.scipy.linalg.solve_triangular(
-            solved.low.T, jnp.stack([half + z, half], axis=1), lower=False
-        )
+
+def _drawn(
+    psi: jax.Array, z_outer: jax.Array, z_unit: jax.Array, *, data: Means, beliefs: Beliefs, layout: Layout
+) -> Effects:
+    """`draw_effects` from standard normals (B, m) and (B, C, q, n)."""
+    to_outer = parts_to_outer(data.level, data.share)
+
+    def outer_at(at: tuple[jax.Array, Sums, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        p, sums, z = at
+        solved = solve(p, sums, data, beliefs, layout=layout)
+        both = jnp.stack([solved.half + z, solved.half], axis=1)
+        back = jax.scipy.linalg.solve_triangular(solved.low.T, both, lower=False)
         outer, mean = (solved.loc + solved.scale * back[:, j] for j in range(2))
-        ell = solved.ell - solved.Q * outer_mean(outer, data, layout)
-        lin = tuple(by_unit(data.basis * (solved.units.keep * ell)))
-        e = linear.solve_lower(solved.units.low, linear.multiply_transposed(solved.units.factor, lin))
-        noise = jax.random.normal(k_unit, (len(e), layout.n_units), ell.dtype)
-        e = linear.solve_upper(solved.units.low, tuple(a + b for a, b in zip(e, noise, strict=True)))
-        return Effects(outer, mean, jnp.stack(linear.multiply(solved.units.factor, e), axis=1))
+        return outer, mean, outer @ to_outer
 
-    return jax.lax.map(one, (psi, jax.random.split(key, psi.shape[0])))
+    def of_part(_: None, at: tuple[Part, jax.Array]) -> tuple[None, jax.Array]:
+        part, z_part = at
+
+        def of_draw(at: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+            p, outer, z = at
+            return draw_units(unpack_hyper(p, layout, beliefs), outer, z, part, layout=layout)
+
+        return None, jax.lax.map(of_draw, (psi, by_part, z_part))
+
+    sums = sum_units(psi, data, beliefs, layout=layout)
+    outer, mean, by_part = jax.lax.map(outer_at, (psi, sums, z_outer))
+    _, unit = jax.lax.scan(of_part, None, (data.parts, z_unit.swapaxes(0, 1)))
+    return Effects(outer, mean, unit.transpose(1, 0, 3, 2).reshape(len(psi), layout.n_units, layout.width))
 
 
-def outer_mean(outer: jax.Array, data: Means, layout: Layout) -> jax.Array:
-    """Part of the mean that outer parameters make (T, N)."""
-    outer = outer.astype(data.X.dtype)
-    mean, start = jnp.tensordot(outer[: layout.n_coef], data.X, 1), layout.n_coef
-    for index, size, aligned in zip(data.groups, layout.n_levels, layout.aligned, strict=True):
+def draw_units(hyper: Hyper, outer: jax.Array, noise: jax.Array, part: Part, *, layout: Layout) -> jax.Array:
+    """Exact draws (q, n) of a part's units given the outer parameters, by part of their design (s,)."""
+    Q, ell, units = weigh(hyper, part, layout=layout)
+    slope = jax.lax.optimization_barrier(units.keep * (ell - Q * outer_mean(outer, part, layout)))
+    lin = tuple(over_slots(a * slope) for a in part.basis)
+    e = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
+    e = linear.solve_upper(units.low, tuple(a + b for a, b in zip(e, noise, strict=True)))
+    return jnp.stack(linear.multiply(units.factor, e))
+
+
+def outer_mean(outer: jax.Array, part: Part, layout: Layout) -> jax.Array:
+    """Part of the mean that outer parameters make (T, n), by part of their design (s,)."""
+    outer = outer.astype(part.basis.dtype)
+    weights = tuple(outer[: layout.n_coef] @ a for a in part.own)
+    mean, start = level_at(weights, part.basis), layout.n_coef
+    for index, size, aligned in zip(part.groups, layout.n_levels, layout.aligned, strict=True):
         effect = outer[start : start + size]
         mean = mean + (effect[:, None] if aligned else effect[index])
         start += size
-    return mean
+    return mean + jnp.tensordot(outer[start:], part.rest, 1) if len(part.rest) else mean

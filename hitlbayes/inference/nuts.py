@@ -1,6 +1,6 @@
 """No-U-Turn sampling by NumPyro: the fallback where a faster scheme cannot be trusted, and the check.
 
-The same densities in the same coordinates: `sample_means_by_nuts` draws the hyperparameters of a Gaussian
+The same densities in the same coordinates: `sample_hyper_by_nuts` draws the hyperparameters of a Gaussian
 model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coordinates.
 """
 
@@ -11,17 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import MCMC, NUTS
 
-from hitlbayes.inference.gaussian import SampledMeans, conditional_effects
 from hitlbayes.inference.hmc import Target
 from hitlbayes.inference.laplace import log_density
-from hitlbayes.inference.marginal import Means, solve
+from hitlbayes.inference.marginal import Means, log_densities
 from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.runtime import Progress, silent
 
 WARMUP = 500
 
 
-def sample_means_by_nuts(
+def sample_hyper_by_nuts(
     psi: np.ndarray,
     data: Means,
     beliefs: Beliefs,
@@ -31,20 +30,18 @@ def sample_means_by_nuts(
     chains: int,
     seed: int,
     progress: Progress = silent,
-) -> tuple[SampledMeans, np.ndarray]:
-    """Draws of a Gaussian model, NUTS on its hyperparameters; which draws diverged (chains, draws)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hyperparameters of a Gaussian model (chains * draws, k), and which draws diverged (chains, draws)."""
     data, beliefs = jax.tree.map(jnp.asarray, (data, beliefs))
     progress("sampling the hyperparameters with NUTS", 0.1)
 
     def potential(p: jax.Array) -> jax.Array:
-        return -solve(p, data, beliefs, layout=layout).value
+        return -log_densities(p[None], data, beliefs, layout=layout)[0]
 
     points, diverging = _nuts(
         potential, jnp.asarray(psi), draws=draws, chains=chains, seed=seed, warmup=WARMUP
     )
-    flat = points.reshape(-1, points.shape[-1])
-    effects = conditional_effects(flat, data, beliefs, layout=layout, seed=seed)
-    return SampledMeans(flat, *effects, beliefs, float("nan"), float("nan")), diverging
+    return points.reshape(-1, points.shape[-1]), diverging
 
 
 def sample_latent_by_nuts(

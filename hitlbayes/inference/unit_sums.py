@@ -1,0 +1,159 @@
+"""What the units of a Gaussian model say of everything else, summed over them.
+
+A unit's shocks and its block of effects are solved out at given hyperparameters; what is left adds up over
+units: curvature and slope of the outer parameters, a quadratic form and a log determinant. Units are taken in
+parts that stay in a processor's cache while many hyperparameters are tried on them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hitlbayes.inference import linear
+from hitlbayes.inference.eliminate import Units, by_unit, explained_by, reduce_units, unit_system
+from hitlbayes.inference.problem import Array, Hyper, Layout
+from hitlbayes.inference.sums import log_products, over_slots, over_units, total
+
+AT_ONCE = 2**15  # unit-periods whose arrays fit a core's cache
+
+
+class Part(NamedTuple):
+    """Some units' data, one row per unit-period on the grid of slots and units (T, n).
+
+    n : (T, n) chats, or the precision weight; zero in empty slots
+    y : (T, n) mean outcome
+    own, rest : (q, P, n), (R, T, n) mean covariates, as `hitlbayes.inference.columns.Columns` has them
+    groups : one (T, n) index per crossed group
+    basis : (q, T, n); unit_class : (n,)
+    phase : (G, T, n) one where a residual SD applies, else zero (a gather would be far slower than a product)
+    """
+
+    n: Array
+    y: Array
+    own: Array
+    rest: Array
+    groups: tuple[Array, ...]
+    basis: Array
+    unit_class: Array
+    phase: Array
+
+
+class Sums(NamedTuple):
+    """Sums over units, by part of the outer design (s = P + L + R: see `hitlbayes.inference.columns`).
+
+    curvature, slope : (s, s), (s,)
+    quadratic : () twice the loss that shocks, units and outer parameters have not explained
+    log_det : () log determinants of shocks and units
+    """
+
+    curvature: jax.Array
+    slope: jax.Array
+    quadratic: jax.Array
+    log_det: jax.Array
+
+
+class Weighed(NamedTuple):
+    """Units at given hyperparameters: curvature Q and pseudo-slope (T, n), and the units' factors."""
+
+    Q: jax.Array
+    ell: jax.Array
+    units: Units
+
+
+def in_parts(every: Part, *, n_outer: int) -> Part:
+    """The same data with a leading axis of parts (C, ...), equal in size and small enough for a cache."""
+    slots, n_units = every.n.shape
+    count = 1
+    # A large outer system costs more to add up than a part costs to read.
+    while slots * n_units > AT_ONCE * count and n_units % (2 * count) == 0 and n_outer**2 < AT_ONCE:
+        count *= 2
+
+    def cut(a: np.ndarray) -> np.ndarray:
+        return np.moveaxis(a.reshape(*a.shape[:-1], count, n_units // count), -2, 0)
+
+    return Part(*(tuple(map(cut, a)) if isinstance(a, tuple) else cut(a) for a in every))
+
+
+def weigh(hyper: Hyper, part: Part, *, layout: Layout) -> Weighed:
+    """Curvatures, pseudo-slopes and factors at given hyperparameters."""
+    # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
+    precision = jnp.tensordot(jnp.exp(-2.0 * hyper.log_sigma).astype(part.n.dtype), part.phase, 1)
+    Q = jax.lax.optimization_barrier(part.n * precision)
+    units = unit_system(hyper._replace(shock=hyper.shock.astype(Q.dtype)), Q, part, layout)
+    return Weighed(Q, Q * part.y, units)
+
+
+def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
+    """Sums over the units of a part, shocks and blocks eliminated.
+
+    The weight that shocks leave, w = Q / (1 + tau^2 Q), is the same for every part of the outer design, so
+    the levels of a crossed group cost one scatter of w, or none where the group is aligned, and columns made
+    of the unit's basis cost sums over units alone.
+    """
+    Q, ell, units = weigh(hyper, part, layout=layout)
+    own = tuple(part.own)
+    w = jax.lax.optimization_barrier(Q * units.keep)
+    weighted, slope = part.basis * w, units.keep * ell
+    lin = tuple(over_slots(a * slope) for a in part.basis)
+    cross = [tuple(_level_sums(weighted, part, k, layout)) for k in range(len(layout.n_levels))]
+    cross += [tuple(by_unit(weighted[:, None] * part.rest))] if len(part.rest) else []
+    less, taken, explained = reduce_units(cross, lin, units)
+    # Elimination is applied to the columns made of the basis, so that each product is taken once.
+    seen = linear.multiply(linear.symmetric(units.curvature), own)
+    kept = tuple(a - b for a, b in zip(own, explained_by(units, seen), strict=True))
+    top = [sum(a @ b.T for a, b in zip(kept, block, strict=True)) for block in (seen, *cross)]
+    side = jnp.concatenate(top[1:], axis=1) if cross else jnp.zeros((layout.n_coef, 0), w.dtype)
+    curvature = jnp.block([[top[0], side], [side.T, _direct(w, part, layout) - less]])
+    on_own = sum(a @ b for a, b in zip(kept, lin, strict=True))
+    on_others = jnp.concatenate(_onto_others(slope, part, layout)) - taken
+    log_det = 0.5 * total(log_products(units.keep)) - total(linear.log_determinants(units.low))
+    return Sums(curvature, jnp.concatenate([on_own, on_others]), total(slope * part.y) - explained, log_det)
+
+
+def _level_sums(values: jax.Array, part: Part, k: int, layout: Layout) -> jax.Array:
+    """Sum of values (q, T, n) over each level of group k and unit: (q, levels, n)."""
+    size, (q, _, n) = layout.n_levels[k], values.shape
+    if layout.aligned[k]:
+        return values
+    place = (part.groups[k] * n + jnp.arange(n)).reshape(-1)
+    flat = jnp.zeros((q, n * size), values.dtype).at[:, place].add(values.reshape(q, -1))
+    return flat.reshape(q, size, n)
+
+
+def _onto_others(v: jax.Array, part: Part, layout: Layout) -> list[jax.Array]:
+    """Sums of v (T, n) over each level of each crossed group, and against what is left of the columns."""
+    levels = [
+        over_units(v) if aligned else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
+        for index, size, aligned in zip(part.groups, layout.n_levels, layout.aligned, strict=True)
+    ]
+    return [*levels, part.rest.reshape(-1, v.size) @ v.reshape(-1)]
+
+
+def _direct(w: jax.Array, part: Part, layout: Layout) -> jax.Array:
+    """Weighted cross-product of the levels and of what is left of the columns."""
+    rest, groups = part.rest, range(len(layout.n_levels))
+    upper = [[_level_pairs(w, part, k, j, layout) for j in groups[k:]] for k in groups]
+    if len(rest):
+        # Mapped: unrolled, an event study's column for every period would be compiled anew; one product of
+        # matrices of few long rows is three times slower.
+        *by_level, by_rest = jax.lax.map(lambda x: _onto_others(w * x, part, layout), jnp.asarray(rest))
+        for row, sums in zip(upper, by_level, strict=True):
+            row.append(sums.T)
+        upper.append([by_rest])
+    if not upper:
+        return jnp.zeros((0, 0), w.dtype)
+    parts = range(len(upper))
+    return jnp.block([[upper[a][b - a] if a <= b else upper[b][a - b].T for b in parts] for a in parts])
+
+
+def _level_pairs(w: jax.Array, part: Part, k: int, j: int, layout: Layout) -> jax.Array:
+    """Sum of w over each pair of levels of groups k and j."""
+    size, other = layout.n_levels[k], layout.n_levels[j]
+    if k == j:
+        return jnp.diag(_onto_others(w, part, layout)[k])
+    pair = (part.groups[k] * other + part.groups[j]).reshape(-1)
+    return jax.ops.segment_sum(w.reshape(-1), pair, size * other).reshape(size, other)
