@@ -16,19 +16,26 @@ import numpy as np
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.effects import own_effects
+from hitlbayes.inference.importance import USUAL_SHARE, weigh
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
 from hitlbayes.inference.problem import Beliefs, Layout, turned
-from hitlbayes.inference.proposal import Density, laplace_proposal, match_moments, propose, tempered
+from hitlbayes.inference.proposal import (
+    Density,
+    laplace_proposal,
+    log_density,
+    match_moments,
+    propose,
+    tempered,
+)
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, silent
 
 T = TypeVar("T")
 
-BATCH = 64
-ATTEMPTS, MORE_ATTEMPTS, GOOD_K, GOOD_SHARE = 3, 4, 0.6, 0.3
+BATCH, TRIED = 64, 32  # draws of effects, and points weighed, that one core takes at once
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
-SURE = 0.3  # effective share of a pilot from which on one is enough
-MORE = 1.25  # points weighed for each draw that is kept
+SURE = 0.3  # effective share of the pilot from which on its proposal is good enough for many points
+ENOUGH = 0.82  # effective points for each draw that is kept
 WIDE_PRIOR = 30.0  # from where on sums in single precision lose what a nearly flat prior leaves to the data
 
 
@@ -58,7 +65,6 @@ def sample_hyper(
     """`draws` draws of the hyperparameters; psi (k,) is where the search for the mode begins."""
     rng = np.random.default_rng(seed)
     free = np.isnan(np.asarray(beliefs.fixed))
-    n_free = int(free.sum())
     signs = reflections(layout, free)
     near, beliefs = jax.tree.map(jnp.asarray, (narrow_where_safe(data, beliefs, layout), beliefs))
     base = np.where(free, psi, 0.0)
@@ -73,34 +79,23 @@ def sample_hyper(
 
     progress("finding the mode", 0.0)
     density = density_with(beliefs)
-    points, log_ratio = propose(laplace_proposal(density, psi[free]), density, signs, size=PILOT, rng=rng)
-    first = psis.smooth(log_ratio)
-    first_weights = tempered(first.log_weights, n_free)
-    moved, beliefs = rebend(whole(points), first_weights, beliefs, layout=layout)
-    density, first_points = density_with(beliefs), moved[:, free]
-    proposal = match_moments(first_points, first_weights)
-    if first.effective < SURE * PILOT:
-        points, log_ratio = propose(proposal, density, signs, size=2 * PILOT, rng=rng)
-        second = psis.smooth(log_ratio)
-        # Each pilot counts by what it is worth, so that a poor second one does not undo a good first.
-        worth = first.effective * first_weights, second.effective * tempered(second.log_weights, n_free)
-        weights = np.concatenate(worth)
-        proposal = match_moments(np.concatenate([first_points, points]), weights / weights.sum())
-    best: tuple[np.ndarray, psis.Smoothed] | None = None
-    size = int(MORE * draws)
-    for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
-        progress("weighing draws", 0.3 + 0.05 * attempt)
-        points, log_ratio = propose(proposal, density, signs, size=size, rng=rng)
-        weighed = psis.smooth(log_ratio)
-        if best is None or weighed.effective > best[1].effective:
-            best = points, weighed
-        good = best[1].k_hat < GOOD_K and best[1].effective > GOOD_SHARE * size
-        if good or (attempt >= ATTEMPTS - 1 and best[1].k_hat < psis.TRUSTED_K):
-            break
-        proposal = match_moments(points, tempered(weighed.log_weights, n_free))
-    points, smoothed = best
-    full = whole(points[psis.resample(smoothed.log_weights, draws, rng=rng)])
-    return Weighed(full, beliefs, smoothed.k_hat, smoothed.effective)
+    mode = laplace_proposal(density, psi[free])
+    points = propose(mode, signs, size=PILOT, rng=rng)
+    pilot = psis.smooth(density(points) - log_density(points, mode, signs))
+    weights = tempered(pilot.log_weights, int(free.sum()))
+    moved, beliefs = rebend(whole(points), weights, beliefs, layout=layout)
+    enough = ENOUGH * draws
+    points, weighed = weigh(
+        match_moments(moved[:, free], weights),
+        density_with(beliefs),
+        signs,
+        first=int(enough / USUAL_SHARE) if pilot.effective > SURE * PILOT else 2 * PILOT,
+        enough=enough,
+        rng=rng,
+        progress=progress,
+    )
+    full = whole(points[psis.resample(weighed.log_weights, draws, rng=rng)])
+    return Weighed(full, beliefs, weighed.k_hat, weighed.effective)
 
 
 def narrow_where_safe(data: Means, beliefs: Beliefs, layout: Layout) -> Means:
@@ -113,8 +108,8 @@ def narrow_where_safe(data: Means, beliefs: Beliefs, layout: Layout) -> Means:
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
     """Log posterior density of each point (n, k), minus infinity where it cannot be computed."""
     n = len(points)
-    padded = np.concatenate([points, np.repeat(points[-1:], -n % BATCH, axis=0)]).reshape(
-        -1, BATCH, points.shape[1]
+    padded = np.concatenate([points, np.repeat(points[-1:], -n % TRIED, axis=0)]).reshape(
+        -1, TRIED, points.shape[1]
     )
     done = in_threads(
         lambda i: np.asarray(log_posterior(padded[i], data, beliefs, layout=layout)), len(padded)

@@ -16,7 +16,7 @@ from scipy.special import gammaln, logsumexp
 Density = Callable[[np.ndarray], np.ndarray]
 
 PILOT_DEGREES = 7.0
-DEGREES = 20.0
+DEGREES = 80.0
 ENOUGH = 10  # effective draws a hyperparameter, for a covariance that means something
 WIDE_SHARE, WIDER, WIDE_DEGREES = 0.15, 1.4, 5.0
 FIRST_STEP = 0.02
@@ -72,24 +72,29 @@ def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np
     return (up - down) / (2 * h), hessian
 
 
-def propose(
-    proposal: Proposal, density, signs: np.ndarray, *, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points (size, f) folded to positive scales, and their log importance ratios (size,).
+def propose(proposal: Proposal, signs: np.ndarray, *, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Points (size, f) folded to positive scales.
 
     A few come from a wider, heavier-tailed t, so that no weight is large where the proposal is too narrow
     (a defensive mixture: Hesterberg 1995).
     """
-    wide = proposal._replace(root=WIDER * proposal.root, degrees=WIDE_DEGREES)
-    n_wide = int(WIDE_SHARE * size)
-    points = fold(np.concatenate([_draw_t(wide, n_wide, rng), _draw_t(proposal, size - n_wide, rng)]), signs)
-    shares = np.array([n_wide, size - n_wide]) / size
-    log_q = [
-        np.log(share) + _log_t(points * sign, part)
-        for sign in signs
-        for share, part in zip(shares, (wide, proposal), strict=True)
-    ]
-    return points, density(points) - logsumexp(np.stack(log_q), axis=0)
+    wide = int(WIDE_SHARE * size)
+    degrees = np.repeat([WIDE_DEGREES, proposal.degrees], [wide, size - wide])
+    width = np.repeat([WIDER, 1.0], [wide, size - wide]) * np.sqrt(degrees / rng.chisquare(degrees))
+    z = rng.standard_normal((size, len(proposal.centre)))
+    return fold(proposal.centre + (z * width[:, None]) @ proposal.root.T, signs)
+
+
+def log_density(points: np.ndarray, proposal: Proposal, signs: np.ndarray) -> np.ndarray:
+    """Log density (n,) of what `propose` draws, at points (n, f) with positive scales."""
+    f, whiten = points.shape[1], np.linalg.inv(proposal.root).T
+    squares = np.stack([np.sum(((points * sign - proposal.centre) @ whiten) ** 2, axis=1) for sign in signs])
+    mixed = np.zeros_like(squares)
+    for share, width, nu in ((WIDE_SHARE, WIDER, WIDE_DEGREES), (1.0 - WIDE_SHARE, 1.0, proposal.degrees)):
+        constant = gammaln(0.5 * (nu + f)) - gammaln(0.5 * nu) - 0.5 * f * np.log(nu) - f * np.log(width)
+        mixed += share * np.exp(constant - 0.5 * (nu + f) * np.log1p(squares / (nu * width**2)))
+    # The wide part's tail is heavy: its density does not underflow where points are.
+    return np.log(np.sum(mixed, axis=0)) - np.linalg.slogdet(proposal.root)[1]
 
 
 def tempered(log_weights: np.ndarray, parameters: int) -> np.ndarray:
@@ -103,12 +108,6 @@ def tempered(log_weights: np.ndarray, parameters: int) -> np.ndarray:
         if 1.0 / np.sum(weights**2) >= ENOUGH * parameters:
             break
     return weights
-
-
-def _draw_t(proposal: Proposal, size: int, rng: np.random.Generator) -> np.ndarray:
-    z = rng.standard_normal((size, len(proposal.centre)))
-    spread = np.sqrt(proposal.degrees / rng.chisquare(proposal.degrees, size))
-    return proposal.centre + (z * spread[:, None]) @ proposal.root.T
 
 
 def fold(points: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -131,14 +130,6 @@ def _independent(signs: np.ndarray) -> np.ndarray:
         if found < n:
             keep[j], found = True, found + 1
     return keep
-
-
-def _log_t(points: np.ndarray, proposal: Proposal) -> np.ndarray:
-    z = np.linalg.solve(proposal.root, (points - proposal.centre).T)
-    f, nu = len(proposal.centre), proposal.degrees
-    constant = gammaln(0.5 * (nu + f)) - gammaln(0.5 * nu) - 0.5 * f * np.log(nu)
-    size = np.linalg.slogdet(proposal.root)[1]
-    return constant - size - 0.5 * (nu + f) * np.log1p(np.sum(z**2, axis=0) / nu)
 
 
 def match_moments(points: np.ndarray, weights: np.ndarray) -> Proposal:

@@ -19,14 +19,14 @@ from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.pairs import Pairs, Scales, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws
 from hitlbayes.inference import psis
-from hitlbayes.inference.proposal import laplace_proposal, match_moments, propose, tempered
+from hitlbayes.inference.importance import weigh
+from hitlbayes.inference.proposal import laplace_proposal, log_density, match_moments, propose, tempered
 from hitlbayes.inference.runtime import in_threads
 from hitlbayes.spec.priors import Prior, half_normal
 
 SD_PAIR = "sd_pair"
 SCALES = (SD_PAIR, "sd_type", "sd_worker", "sd_shock")
-PILOT, PROPOSED, ATTEMPTS = 400, 1200, 3
-GOOD_K, GOOD_SHARE = 0.6, 0.4
+PILOT, PROPOSED, ENOUGH = 400, 1200, 480.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,14 +83,11 @@ def _weigh(
     signs = np.array([[*s, *np.ones(sigmas)] for s in product((1.0, -1.0), repeat=n_scales)])
     density = _density(layout)
     start = np.concatenate([np.full(n_scales, 0.3), np.full(sigmas, -0.1)])
-    points, ratio = propose(laplace_proposal(density, start), density, signs, size=PILOT, rng=rng)
-    proposal = match_moments(points, tempered(psis.smooth(ratio).log_weights, len(start)))
-    for _ in range(ATTEMPTS):
-        points, ratio = propose(proposal, density, signs, size=PROPOSED, rng=rng)
-        weighed = psis.smooth(ratio)
-        if weighed.k_hat < GOOD_K and weighed.effective > GOOD_SHARE * PROPOSED:
-            break
-        proposal = match_moments(points, tempered(weighed.log_weights, len(start)))
+    mode = laplace_proposal(density, start)
+    points = propose(mode, signs, size=PILOT, rng=rng)
+    pilot = psis.smooth(density(points) - log_density(points, mode, signs))
+    proposal = match_moments(points, tempered(pilot.log_weights, len(start)))
+    points, weighed = weigh(proposal, density, signs, first=PROPOSED, enough=ENOUGH, rng=rng)
     chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
     outer = np.empty((size, layout.data.columns))

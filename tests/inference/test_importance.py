@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hitlbayes.inference.proposal import Proposal, laplace_proposal, propose
+from hitlbayes.inference.proposal import Proposal, laplace_proposal, log_density, propose
 
 FREE, SIZE = 8, 400_000
 CLOSE = 0.003  # four standard errors: 8 SDs, each from some 300,000 effective draws, have .0013 / sqrt(8)
@@ -17,7 +17,9 @@ def test_weights_of_a_mixture_give_a_normal_target_its_spread():
         return -0.5 * np.sum(points**2, axis=1)
 
     rng, proposal = np.random.default_rng(1), Proposal(np.zeros(FREE), np.eye(FREE), 20.0)
-    points, log_ratio = propose(proposal, density, np.ones((1, FREE)), size=SIZE, rng=rng)
+    signs = np.ones((1, FREE))
+    points = propose(proposal, signs, size=SIZE, rng=rng)
+    log_ratio = density(points) - log_density(points, proposal, signs)
     weights = np.exp(log_ratio - log_ratio.max())
     spread = np.sqrt((weights / weights.sum()) @ points**2)
     assert spread.mean() == pytest.approx(1.0, abs=CLOSE)
