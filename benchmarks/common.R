@@ -17,7 +17,10 @@ read_rows <- function(name) {
 
 number <- function(x) if (is.null(x) || !is.finite(x)) "null" else format(x, digits = 10)
 
-# Times `fit()` once, and again where asked; `read(model)` gives estimate, sd and (for samplers) ess.
+again_under <- 300 # seconds, as in measure.py
+
+# Times `fit()` once, and again where asked and the first was quick; `read(model)` gives estimate, sd and
+# (for samplers) ess.
 report <- function(fit, read, rows) {
   said <- character()
   hear <- function(warning) {
@@ -25,7 +28,7 @@ report <- function(fit, read, rows) {
     invokeRestart("muffleWarning")
   }
   cold <- system.time(model <- withCallingHandlers(fit(), warning = hear))[["elapsed"]]
-  again <- if (warm) system.time(suppressWarnings(fit()))[["elapsed"]] else NULL
+  again <- if (warm && cold < again_under) system.time(suppressWarnings(fit()))[["elapsed"]] else NULL
   values <- Filter(Negate(is.null), c(list(cold_s = cold, warm_s = again, rows = rows), read(model)))
   note <- gsub("[^[:alnum:][:space:].,:;()=<>+-]", " ", paste(unique(said), collapse = "; "))
   note <- gsub("[[:space:]]+", " ", note)

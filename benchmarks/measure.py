@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+AGAIN_UNDER = 300.0  # seconds; common.R has it too
 TAIL = 1500  # characters of a failed process's errors that are kept
 GIB = 2**20 if sys.platform != "darwin" else 2**30  # of ru_maxrss: kilobytes, on macOS bytes
 
@@ -71,10 +72,13 @@ def peak_gib() -> float:
 
 
 def cold_and_warm(once: Callable[[int], T], *, warm: bool) -> tuple[T, dict[str, float]]:
-    """The first call's result, and seconds of it and, where asked, of a second one; `once` takes a seed."""
+    """The first call's result, and seconds of it and, where asked, of a second one; `once` takes a seed.
+
+    There is no second call where the first took so long that compiling was a small part of it.
+    """
     begun = perf_counter()
     made, times = once(1), {"cold_s": perf_counter() - begun}
-    if warm:
+    if warm and times["cold_s"] < AGAIN_UNDER:
         begun = perf_counter()
         once(2)
         times["warm_s"] = perf_counter() - begun

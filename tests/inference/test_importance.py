@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hitlbayes.inference.importance import weigh
 from hitlbayes.inference.proposal import Proposal, laplace_proposal, log_density, propose
+from hitlbayes.inference.psis import TRUSTED_K
 
 FREE, SIZE = 8, 400_000
 CLOSE = 0.003  # four standard errors: 8 SDs, each from some 300,000 effective draws, have .0013 / sqrt(8)
@@ -33,3 +35,21 @@ def test_search_for_the_mode_goes_on_where_one_step_gains_nothing() -> None:
 
     found = laplace_proposal(density, np.array([9.0, -4.0]))
     np.testing.assert_allclose(found.centre, [3.0, 3.0], atol=NEAR_MODE)
+
+
+def test_rounds_recover_a_target_from_a_poor_start_and_end_when_enough_points_count() -> None:
+    """A normal target far from the first proposal: moments within four Monte Carlo errors."""
+    rng, root = np.random.default_rng(6), np.linalg.cholesky(0.5 * np.eye(FREE) + 0.5)
+
+    def density(points: np.ndarray) -> np.ndarray:
+        return -0.5 * np.sum(np.linalg.solve(root, (points - 2.0).T) ** 2, axis=0)
+
+    start, signs = Proposal(np.zeros(FREE), 1.5 * np.eye(FREE), 20.0), np.ones((1, FREE))
+    points, weighed = weigh(start, density, signs, first=1024, enough=3000.0, rng=rng)
+    weights = np.exp(weighed.log_weights)
+    assert weighed.effective >= 3000
+    assert weighed.k_hat < TRUSTED_K
+    mean = weights @ points
+    covariance = (weights[:, None] * (points - mean)).T @ (points - mean)
+    assert np.abs(mean - 2.0).max() < 4.0 / np.sqrt(weighed.effective) * np.sqrt(np.diag(covariance)).max()
+    np.testing.assert_allclose(covariance, root @ root.T, atol=4.0 * np.sqrt(2.0 / weighed.effective))
