@@ -42,11 +42,11 @@ def by_unit(by_shock: jax.Array) -> jax.Array:
 
 
 def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) -> Units:
-    """Factor of every unit's block once its shocks are integrated out."""
-    keep = jax.lax.optimization_barrier(1.0 / (1.0 + hyper.shock**2 * Q))
-    weight = Q * keep
+    """Factor of every unit's block once its shocks are integrated out, in the hyperparameters' precision."""
+    keep = jax.lax.optimization_barrier(1.0 / (1.0 + hyper.shock.astype(Q.dtype) ** 2 * Q))
+    weight, wide = Q * keep, hyper.block.dtype
     curvature = tuple(
-        over_slots(weight * problem.basis[i] * problem.basis[j]) for i, j in pairs(layout.width)
+        over_slots(weight * problem.basis[i] * problem.basis[j]).astype(wide) for i, j in pairs(layout.width)
     )
     return Units(keep, curvature, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
 

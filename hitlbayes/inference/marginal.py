@@ -198,7 +198,7 @@ def draw_units(hyper: Hyper, outer: jax.Array, noise: jax.Array, part: Part, *, 
     lin = tuple(over_slots(a * slope) for a in part.basis)
     e = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
     e = linear.solve_upper(units.low, tuple(a + b for a, b in zip(e, noise, strict=True)))
-    return jnp.stack(linear.multiply(units.factor, e))
+    return jnp.stack(linear.multiply(units.factor, e)).astype(noise.dtype)
 
 
 def outer_mean(outer: jax.Array, part: Part, layout: Layout) -> jax.Array:

@@ -19,7 +19,7 @@ PILOT_DEGREES = 7.0
 DEGREES = 80.0
 ENOUGH = 10  # effective draws a hyperparameter, for a covariance that means something
 WIDE_SHARE, WIDER, WIDE_DEGREES = 0.15, 1.4, 5.0
-FIRST_STEP = 0.02
+FIRST_STEP, FAR_BELOW = 0.02, 1e4
 NEWTON_STEPS, LEFT_TO_GAIN, HALVINGS = 25, 0.1, 0.5 ** np.arange(10)
 
 
@@ -62,6 +62,7 @@ def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np
     points = [centre, *(centre + unit), *(centre - unit)]
     points += [centre + a * (unit[i] + unit[j]) for i, j in pairs for a in (1, -1)]
     value = density(np.array(points))
+    value = np.maximum(value, value[0] - FAR_BELOW)  # also where the density cannot be computed
     top, up, down = value[0], value[1 : f + 1], value[f + 1 : 2 * f + 1]
     hessian = np.diag((up + down - 2 * top) / h**2)
     for p, (i, j) in enumerate(pairs):

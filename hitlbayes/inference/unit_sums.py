@@ -15,6 +15,7 @@ import numpy as np
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import Units, by_unit, explained_by, reduce_units, unit_system
+from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Array, Hyper, Layout
 from hitlbayes.inference.sums import log_products, over_slots, over_units, total
 
@@ -83,8 +84,7 @@ def weigh(hyper: Hyper, part: Part, *, layout: Layout) -> Weighed:
     # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
     precision = jnp.tensordot(jnp.exp(-2.0 * hyper.log_sigma).astype(part.n.dtype), part.phase, 1)
     Q = jax.lax.optimization_barrier(part.n * precision)
-    units = unit_system(hyper._replace(shock=hyper.shock.astype(Q.dtype)), Q, part, layout)
-    return Weighed(Q, Q * part.y, units)
+    return Weighed(Q, Q * part.y, unit_system(hyper, Q, part, layout))
 
 
 def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
@@ -101,10 +101,12 @@ def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
     lin = tuple(over_slots(a * slope) for a in part.basis)
     cross = [tuple(_level_sums(weighted, part, k, layout)) for k in range(len(layout.n_levels))]
     cross += [tuple(by_unit(weighted[:, None] * part.rest))] if len(part.rest) else []
-    less, taken, explained = reduce_units(cross, lin, units)
-    # Elimination is applied to the columns made of the basis, so that each product is taken once.
+    less, taken, explained = reduce_units(cross, lin, narrowed(units, w.dtype))
+    # Elimination is applied to the columns made of the basis, so that each product is taken once; in the
+    # precision of the factors, for where data say much of a unit next to nothing is kept.
     seen = linear.multiply(linear.symmetric(units.curvature), own)
-    kept = tuple(a - b for a, b in zip(own, explained_by(units, seen), strict=True))
+    kept = tuple((a - b).astype(w.dtype) for a, b in zip(own, explained_by(units, seen), strict=True))
+    seen = narrowed(seen, w.dtype)
     top = [sum(a @ b.T for a, b in zip(kept, block, strict=True)) for block in (seen, *cross)]
     side = jnp.concatenate(top[1:], axis=1) if cross else jnp.zeros((layout.n_coef, 0), w.dtype)
     curvature = jnp.block([[top[0], side], [side.T, _direct(w, part, layout) - less]])
