@@ -16,7 +16,7 @@ import numpy as np
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.effects import own_effects
-from hitlbayes.inference.importance import USUAL_SHARE, weigh
+from hitlbayes.inference.importance import weigh
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
 from hitlbayes.inference.problem import Beliefs, Layout, turned
 from hitlbayes.inference.proposal import (
@@ -34,7 +34,6 @@ T = TypeVar("T")
 
 BATCH, TRIED = 64, 32  # draws of effects, and points weighed, that one core takes at once
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
-SURE = 0.3  # effective share of the pilot from which on its proposal is good enough for many points
 ENOUGH = 0.82  # effective points for each draw that is kept
 WIDE_PRIOR = 30.0  # from where on sums in single precision lose what a nearly flat prior leaves to the data
 
@@ -84,13 +83,12 @@ def sample_hyper(
     pilot = psis.smooth(density(points) - log_density(points, mode, signs))
     weights = tempered(pilot.log_weights, int(free.sum()))
     moved, beliefs = rebend(whole(points), weights, beliefs, layout=layout)
-    enough = ENOUGH * draws
     points, weighed = weigh(
         match_moments(moved[:, free], weights),
         density_with(beliefs),
         signs,
-        first=int(enough / USUAL_SHARE) if pilot.effective > SURE * PILOT else 2 * PILOT,
-        enough=enough,
+        first=2 * PILOT,
+        enough=ENOUGH * draws,
         rng=rng,
         progress=progress,
     )

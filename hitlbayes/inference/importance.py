@@ -16,7 +16,6 @@ from hitlbayes.inference.proposal import Density, Proposal, log_density, match_m
 from hitlbayes.inference.runtime import Progress, silent
 
 ROUNDS, MOST = 8, 8.0  # at most, and points for each effective one that is asked for
-GOOD_K = 0.6
 USUAL_SHARE = 0.7  # of the points from a matched proposal that are effective
 FEWEST = 512
 
@@ -52,7 +51,7 @@ def weigh(
         log_q = np.concatenate([log_q, log_density(points, proposal, signs)[None]])
         share = np.array(sizes)[:, None] / len(points)
         weighed = psis.smooth(values - logsumexp(log_q, axis=0, b=share))
-        if (weighed.k_hat < GOOD_K and weighed.effective >= enough) or len(points) > MOST * enough:
+        if (weighed.k_hat < psis.TRUSTED_K and weighed.effective >= enough) or len(points) > MOST * enough:
             break
         proposal = match_moments(points, tempered(weighed.log_weights, signs.shape[1]))
         missing = (enough - weighed.effective) / max(weighed.effective / len(points), USUAL_SHARE)

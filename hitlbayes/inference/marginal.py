@@ -39,7 +39,7 @@ from hitlbayes.inference.problem import (
 from hitlbayes.inference.runtime import quick_jit
 from hitlbayes.inference.shocks import level_at
 from hitlbayes.inference.sums import over_slots
-from hitlbayes.inference.unit_sums import Part, Sums, unit_sums, weigh
+from hitlbayes.inference.unit_sums import Part, Sums, eliminate, unit_sums
 
 T = TypeVar("T")
 
@@ -193,7 +193,7 @@ def _drawn(
 
 def draw_units(hyper: Hyper, outer: jax.Array, noise: jax.Array, part: Part, *, layout: Layout) -> jax.Array:
     """Exact draws (q, n) of a part's units given the outer parameters, by part of their design (s,)."""
-    Q, ell, units = weigh(hyper, part, layout=layout)
+    Q, ell, units = eliminate(hyper, part, layout=layout)
     slope = jax.lax.optimization_barrier(units.keep * (ell - Q * outer_mean(outer, part, layout)))
     lin = tuple(over_slots(a * slope) for a in part.basis)
     e = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))

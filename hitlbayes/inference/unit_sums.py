@@ -57,7 +57,7 @@ class Sums(NamedTuple):
     log_det: jax.Array
 
 
-class Weighed(NamedTuple):
+class Eliminated(NamedTuple):
     """Units at given hyperparameters: curvature Q and pseudo-slope (T, n), and the units' factors."""
 
     Q: jax.Array
@@ -79,12 +79,12 @@ def in_parts(every: Part, *, n_outer: int) -> Part:
     return Part(*(tuple(map(cut, a)) if isinstance(a, tuple) else cut(a) for a in every))
 
 
-def weigh(hyper: Hyper, part: Part, *, layout: Layout) -> Weighed:
+def eliminate(hyper: Hyper, part: Part, *, layout: Layout) -> Eliminated:
     """Curvatures, pseudo-slopes and factors at given hyperparameters."""
     # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
     precision = jnp.tensordot(jnp.exp(-2.0 * hyper.log_sigma).astype(part.n.dtype), part.phase, 1)
     Q = jax.lax.optimization_barrier(part.n * precision)
-    return Weighed(Q, Q * part.y, unit_system(hyper, Q, part, layout))
+    return Eliminated(Q, Q * part.y, unit_system(hyper, Q, part, layout))
 
 
 def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
@@ -94,7 +94,7 @@ def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
     the levels of a crossed group cost one scatter of w, or none where the group is aligned, and columns made
     of the unit's basis cost sums over units alone.
     """
-    Q, ell, units = weigh(hyper, part, layout=layout)
+    Q, ell, units = eliminate(hyper, part, layout=layout)
     own = tuple(part.own)
     w = jax.lax.optimization_barrier(Q * units.keep)
     weighted, slope = part.basis * w, units.keep * ell
