@@ -28,7 +28,7 @@ from hitlbayes.inference.proposal import (
     tempered,
 )
 from hitlbayes.inference.rebend import rebend
-from hitlbayes.inference.runtime import Progress, in_threads, silent
+from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def effect_batches(
     return in_threads(one, len(batches))
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout", seldom=True)
 def _own(
     unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout
 ):

@@ -151,7 +151,7 @@ class Effects(NamedTuple):
     unit: jax.Array
 
 
-@partial(quick_jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout", seldom=True)
 def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
     """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
     k_outer, k_unit = jax.random.split(key)
