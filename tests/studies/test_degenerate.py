@@ -17,6 +17,7 @@ CHANCE = 4.5  # standard errors of a mean that a right answer exceeds once in 15
 SAMPLED = [pytest.param("gaussian")] + [
     pytest.param(family, marks=pytest.mark.slow) for family in ("bernoulli", "ordinal", "count")
 ]  # the others compile for seconds, shape by shape
+SHARES = 1e-4  # percentage points: shares are kept in single precision
 NEAR_ZERO = 0.1  # of the outcome's SD, a logit or a log point
 ENOUGH = {
     "gaussian": 500,
@@ -83,17 +84,22 @@ def test_ten_categories_from_eight_workers_and_three_days():
     assert np.all(np.diff(made.posterior["posterior"]["cutpoints"].to_numpy(), axis=-1) > 0)
     assert made.effects()["att_probability"].sizes["category"] == 10
     total = made.effects()["att_probability"].sum("category")
-    np.testing.assert_allclose(total, 0.0, atol=1e-9)
+    np.testing.assert_allclose(total, 0.0, atol=SHARES)
 
 
 @pytest.mark.parametrize("family", SAMPLED)
-def test_a_worker_with_one_chat_is_known_less_than_the_others(family):
+def test_a_worker_with_one_chat_is_known_less_than_others_and_than_with_all_its_chats(family):
     rows = experiment(7, family=family, units=12, days=4)
     lone = rows[(rows["id"] == 3) & (rows["after"] == 1)].iloc[:1]
     made = fit(pd.concat([rows[rows["id"] != 3], lone]), family=family, draws=ENOUGH[family])
     assert_sound(made)
-    spread = made.posterior["posterior"]["unit_level"].std(("chain", "draw")).to_series()
-    assert spread[3] > spread.drop(3).max()
+    # A level far from zero is known badly too, for how far levels spread is: so typical ones, and its own.
+    spread, whole = (
+        f.posterior["posterior"]["unit_level"].std(("chain", "draw")).to_series()
+        for f in (made, fit(rows, family=family, draws=ENOUGH[family]))
+    )
+    assert spread[3] > spread.drop(3).median()
+    assert spread[3] > whole[3]
     assert made.cells["n"].sum() == len(rows) - 5 * 4 + 1
 
 
