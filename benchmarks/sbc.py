@@ -234,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     print(family, row, flush=True)
     report(
         asked.ranks,
-        families=asked.families,
+        families=FAMILIES,  # the table holds every family that has ranks, whichever was run
         levels=KEPT + 1,
         table=HERE / "sbc.csv",
         figures=HERE / "figures",
