@@ -209,8 +209,9 @@ def _means(
         _class(structure, slots),
         slots.put(np.eye(phases)[structure.phase[first]]),
     )
-    n_outer = columns.level.shape[0] + columns.level.shape[1]
-    return Means(in_parts(part, n_outer=n_outer), columns.level, columns.share, within, counts)
+    return Means(
+        in_parts(part, n_outer=sum(columns.level.shape)), columns.level, columns.share, within, counts
+    )
 
 
 def _focus(cells: Cells, structure: Structure, layout: Layout, place: np.ndarray) -> Focus:

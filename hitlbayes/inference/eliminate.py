@@ -96,7 +96,7 @@ def reduce_units(
     Curvature (m, m), slope (m,) and twice the value ().
     """
 
-    halves, own = [_whitened(units, part) for part in cross], _whitened(units, lin)
+    halves, own = [whitened(units, part) for part in cross], whitened(units, lin)
     parts = range(len(halves))
     lower = [[_products(halves[a], halves[b]) for b in parts[: a + 1]] for a in parts]
     M = [[lower[a][b] if b <= a else lower[b][a].T for b in parts] for a in parts]
@@ -109,10 +109,11 @@ def reduce_units(
 
 def explained_by(units: Units, v: Vector) -> Vector:
     """What a slope v, q of (m, N), moves the units' blocks by: (J + (L L')^-1)^-1 v."""
-    return linear.multiply(units.factor, linear.solve_upper(units.low, _whitened(units, v)))
+    return linear.multiply(units.factor, linear.solve_upper(units.low, whitened(units, v)))
 
 
-def _whitened(units: Units, v: Vector) -> Vector:
+def whitened(units: Units, v: Vector) -> Vector:
+    """R^-1 L' v of a slope v, q of (N,) or (m, N), R R' = I + L' J L."""
     return linear.solve_lower(units.low, linear.multiply_transposed(units.factor, v))
 
 

@@ -16,17 +16,10 @@ import numpy as np
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.effects import own_effects
-from hitlbayes.inference.importance import weigh
+from hitlbayes.inference.importance import pilot, weigh
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
 from hitlbayes.inference.problem import Beliefs, Layout, turned
-from hitlbayes.inference.proposal import (
-    Density,
-    laplace_proposal,
-    log_density,
-    match_moments,
-    propose,
-    tempered,
-)
+from hitlbayes.inference.proposal import Density, match_moments
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
 
@@ -77,11 +70,7 @@ def sample_hyper(
         return lambda points: evaluate(whole(points), near, beliefs, layout=layout)
 
     progress("finding the mode", 0.0)
-    density = density_with(beliefs)
-    mode = laplace_proposal(density, psi[free])
-    points = propose(mode, signs, size=PILOT, rng=rng)
-    pilot = psis.smooth(density(points) - log_density(points, mode, signs))
-    weights = tempered(pilot.log_weights, int(free.sum()))
+    points, weights = pilot(density_with(beliefs), psi[free], signs, size=PILOT, rng=rng)
     moved, beliefs = rebend(whole(points), weights, beliefs, layout=layout)
     points, weighed = weigh(
         match_moments(moved[:, free], weights),
@@ -106,13 +95,17 @@ def narrow_where_safe(data: Means, beliefs: Beliefs, layout: Layout) -> Means:
 def evaluate(points: np.ndarray, data: Means, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
     """Log posterior density of each point (n, k), minus infinity where it cannot be computed."""
     n = len(points)
-    padded = np.concatenate([points, np.repeat(points[-1:], -n % TRIED, axis=0)]).reshape(
-        -1, TRIED, points.shape[1]
-    )
+    padded = _in_batches(points, TRIED)
     done = in_threads(
         lambda i: np.asarray(log_posterior(padded[i], data, beliefs, layout=layout)), len(padded)
     )
     return np.nan_to_num(np.concatenate(done)[:n], nan=-np.inf)
+
+
+def _in_batches(points: np.ndarray, size: int) -> np.ndarray:
+    """Points (n, k) in batches (b, size, k), the last filled up with the last point."""
+    filled = np.concatenate([points, np.repeat(points[-1:], -len(points) % size, axis=0)])
+    return filled.reshape(-1, size, points.shape[1])
 
 
 def effect_batches(
@@ -134,7 +127,7 @@ def effect_batches(
         (b, m), unit blocks (b, N, q), and units' effects on the linear predictor (b, N)
     """
     n = len(psi)
-    padded = np.concatenate([psi, np.repeat(psi[-1:], -n % BATCH, axis=0)]).reshape(-1, BATCH, psi.shape[1])
+    padded = _in_batches(psi, BATCH)
     keys, data = jax.random.split(jax.random.key(seed), len(padded)), narrow_where_safe(data, beliefs, layout)
 
     def one(j: int) -> T:

@@ -12,12 +12,30 @@ import numpy as np
 from scipy.special import logsumexp
 
 from hitlbayes.inference import psis
-from hitlbayes.inference.proposal import Density, Proposal, log_density, match_moments, propose, tempered
+from hitlbayes.inference.proposal import (
+    Density,
+    Proposal,
+    laplace_proposal,
+    log_density,
+    match_moments,
+    propose,
+    tempered,
+)
 from hitlbayes.inference.runtime import Progress, silent
 
 ROUNDS, MOST = 8, 8.0  # at most, and points for each effective one that is asked for
 USUAL_SHARE = 0.7  # of the points from a matched proposal that are effective
 FEWEST = 512
+
+
+def pilot(
+    density: Density, start: np.ndarray, signs: np.ndarray, *, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (size, f) around the mode near a start (f,), and weights (size,) fit to match moments by."""
+    mode = laplace_proposal(density, start)
+    points = propose(mode, signs, size=size, rng=rng)
+    smoothed = psis.smooth(density(points) - log_density(points, mode, signs))
+    return points, tempered(smoothed.log_weights, len(start))
 
 
 def weigh(

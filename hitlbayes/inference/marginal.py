@@ -26,6 +26,7 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.columns import parts_to_outer
+from hitlbayes.inference.eliminate import whitened
 from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.problem import (
     Array,
@@ -196,7 +197,7 @@ def draw_units(hyper: Hyper, outer: jax.Array, noise: jax.Array, part: Part, *, 
     Q, ell, units = eliminate(hyper, part, layout=layout)
     slope = jax.lax.optimization_barrier(units.keep * (ell - Q * outer_mean(outer, part, layout)))
     lin = tuple(over_slots(a * slope) for a in part.basis)
-    e = linear.solve_lower(units.low, linear.multiply_transposed(units.factor, lin))
+    e = whitened(units, lin)
     e = linear.solve_upper(units.low, tuple(a + b for a, b in zip(e, noise, strict=True)))
     return jnp.stack(linear.multiply(units.factor, e)).astype(noise.dtype)
 

@@ -19,8 +19,8 @@ from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.pairs import Pairs, Scales, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws
 from hitlbayes.inference import psis
-from hitlbayes.inference.importance import weigh
-from hitlbayes.inference.proposal import laplace_proposal, log_density, match_moments, propose, tempered
+from hitlbayes.inference.importance import pilot, weigh
+from hitlbayes.inference.proposal import match_moments
 from hitlbayes.inference.runtime import in_threads
 from hitlbayes.spec.priors import Prior, half_normal
 
@@ -83,10 +83,7 @@ def _weigh(
     signs = np.array([[*s, *np.ones(sigmas)] for s in product((1.0, -1.0), repeat=n_scales)])
     density = _density(layout)
     start = np.concatenate([np.full(n_scales, 0.3), np.full(sigmas, -0.1)])
-    mode = laplace_proposal(density, start)
-    points = propose(mode, signs, size=PILOT, rng=rng)
-    pilot = psis.smooth(density(points) - log_density(points, mode, signs))
-    proposal = match_moments(points, tempered(pilot.log_weights, len(start)))
+    proposal = match_moments(*pilot(density, start, signs, size=PILOT, rng=rng))
     points, weighed = weigh(proposal, density, signs, first=PROPOSED, enough=ENOUGH, rng=rng)
     chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
