@@ -116,6 +116,7 @@ def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
         bend=np.full(layout.n_scales, BEND),
         slope=np.zeros(2),
         sharpness=np.zeros(2),
+        shear=np.zeros(()),
     )
     rows = np.flatnonzero(data.X[:, 0] > 0)
     n = data.counts[rows].sum(axis=1).astype(float)

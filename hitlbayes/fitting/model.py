@@ -154,6 +154,7 @@ def _beliefs(
         np.full(layout.n_scales, BEND),
         np.zeros(len(BLOCKS[structure.block].correlations)),
         np.zeros(len(BLOCKS[structure.block].correlations)),
+        np.zeros(()),
     )
 
 

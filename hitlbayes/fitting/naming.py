@@ -10,7 +10,8 @@ import xarray as xr
 
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.problem import Beliefs, natural
+from hitlbayes.inference.hyper import natural
+from hitlbayes.inference.problem import Beliefs
 
 AVERAGE = "unit_average"
 

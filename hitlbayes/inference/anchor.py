@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hitlbayes.inference.laplace import Anchor, State, log_density, make_anchor, place, predictor
+from hitlbayes.inference.hyper import turned
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.runtime import quick_jit
 
@@ -88,7 +89,7 @@ def _settle(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout)
 
 
 def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> np.ndarray:
-    """Hyperparameters of highest approximate density, near the anchor's."""
+    """Hyperparameters of highest approximate density near the anchor's, free scales positive."""
     free = np.isnan(np.asarray(beliefs.fixed))
     centre = np.asarray(anchor.psi)
     if not free.any():
@@ -118,7 +119,8 @@ def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
     )
     psi = centre.copy()
     psi[free] += best.x
-    return psi
+    below = free[: layout.n_scales] & (psi[: layout.n_scales] < 0)
+    return psi * turned(np.where(below, -1.0, 1.0), layout)
 
 
 def _off_zero(density: Callable[[np.ndarray], float], psi: np.ndarray, scales: np.ndarray) -> np.ndarray:

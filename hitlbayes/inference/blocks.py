@@ -21,13 +21,17 @@ import jax.numpy as jnp
 
 
 class Block(NamedTuple):
-    """A unit's block: names of its scales and correlations, columns, and factor (classes, q, q)."""
+    """A unit's block: names of its scales and correlations, columns, and factor (classes, q, q).
+
+    added : two scales of which some units show the first and others the sum of squares, if there are such
+    """
 
     scales: tuple[str, ...]
     correlations: tuple[str, ...]
     width: int
     components: tuple[str, ...]
     factor: Callable[[jax.Array, jax.Array], jax.Array]
+    added: tuple[str, str] | None = None
 
 
 def _level(scale: jax.Array, rho: jax.Array) -> jax.Array:
@@ -54,7 +58,7 @@ def _did(scale: jax.Array, rho: jax.Array) -> jax.Array:
 BLOCKS = {
     "level": Block(("level",), (), 1, ("level",), _level),
     "slope": Block(("level", "effect"), ("effect",), 2, ("level", "effect"), _slope),
-    "did": Block(("level", "drift", "effect"), ("drift", "effect"), 2, ("level", "post"), _did),
+    "did": Block(("level", "drift", "effect"), ("drift", "effect"), 2, ("level", "post"), _did, ("drift", "effect")),
 }
 
 

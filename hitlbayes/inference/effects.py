@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.blocks import BLOCKS, split_effect
-from hitlbayes.inference.problem import Array, Beliefs, Layout, cutpoints, split_outer, unpack_hyper
+from hitlbayes.inference.hyper import unpack_hyper
+from hitlbayes.inference.problem import Array, Beliefs, Layout, cutpoints, split_outer
 from hitlbayes.inference.runtime import bucket
 from hitlbayes.spec.families import FAR, mean_response
 

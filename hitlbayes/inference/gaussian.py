@@ -18,7 +18,8 @@ from hitlbayes.inference import psis
 from hitlbayes.inference.effects import own_effects
 from hitlbayes.inference.importance import pilot, weigh
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
-from hitlbayes.inference.problem import Beliefs, Layout, turned
+from hitlbayes.inference.hyper import turned
+from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.proposal import Density, match_moments
 from hitlbayes.inference.rebend import rebend
 from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent

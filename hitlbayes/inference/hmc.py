@@ -21,12 +21,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
+from hitlbayes.inference.glide import glide, walls_at_zero
 from hitlbayes.inference.laplace import Anchor, Point, density_and_point, join, split
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.sums import total
+from hitlbayes.inference.surrogate import Surrogate, slope_at
 
 QUARTER_TURN = 1.96  # radians: the jitter leaves four fifths of it
 MOST_ROTATIONS = 12
@@ -37,11 +40,12 @@ DIVERGENCE = 1000.0
 
 
 class Target(NamedTuple):
-    """What is sampled: the arguments of `log_density` after the position."""
+    """What is sampled, the arguments of `log_density` after the position, and how the slopes are guessed."""
 
     anchor: Anchor
     problem: Problem
     beliefs: Beliefs
+    surrogate: Surrogate
 
 
 class Kept(NamedTuple):
@@ -76,12 +80,35 @@ class Step(NamedTuple):
     diverged: jax.Array
 
 
+def lobatto(rotations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps between the nodes of Gauss-Lobatto quadrature on (0, 1), and the nodes' weights.
+
+    Examples
+    --------
+    >>> [a.round(4).tolist() for a in lobatto(2)]
+    [[0.5, 0.5], [0.1667, 0.6667, 0.1667]]
+    """
+    P = np.polynomial.legendre.Legendre.basis(rotations)
+    nodes = np.concatenate([[-1.0], np.sort(P.deriv().roots().real), [1.0]])
+    return np.diff(nodes) / 2, 1.0 / (rotations * (rotations + 1) * P(nodes) ** 2)
+
+
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+    gaps, weights = (np.zeros((MOST_ROTATIONS + 1, MOST_ROTATIONS + more)) for more in (0, 1))
+    for n in range(1, MOST_ROTATIONS + 1):
+        gaps[n, :n], weights[n, : n + 1] = lobatto(n)
+    return gaps, weights
+
+
+GAPS, WEIGHTS = _tables()  # by number of rotations
+
+
 def density_and_slope(
     z: jax.Array, target: Target, *, layout: Layout
 ) -> tuple[tuple[jax.Array, Point], jax.Array]:
     """Log density and the point at z (n,), and the gradient (n,) of -R."""
     both = jax.value_and_grad(partial(density_and_point, layout=layout), has_aux=True)
-    found, slope = both(split(z, layout), *target)
+    found, slope = both(split(z, layout), target.anchor, target.problem, target.beliefs)
     return found, join(slope) + z
 
 
@@ -94,20 +121,29 @@ def single(target: Target) -> Target:
         categories=target.problem.categories, above=target.problem.above
     )
     large = ("eta", "inside", "at", "curvature", "pseudo", "cross", "Q")
-    return Target(with_narrow(target.anchor, large), problem, target.beliefs)
+    return target._replace(anchor=with_narrow(target.anchor, large), problem=problem)
 
 
 def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Array) -> Walker:
     """A chain at a draw of the standard normal, whose density the first draw computes."""
     key, first = jax.random.split(key)
     narrow, wide = target.problem.X.dtype, target.anchor.psi.dtype
-    z = jax.random.normal(first, (layout.n_latent,), narrow)
+    z = upright(jax.random.normal(first, (layout.n_latent,), narrow), target, layout=layout)
     N, steps = layout.n_units, max(layout.n_cut, 1)
     drawn = Drawn(jnp.zeros(N, narrow), jnp.zeros((2, steps), narrow), jnp.zeros(N, narrow))
     unit = jnp.zeros((N, layout.width), narrow)
     kept = Kept(jnp.zeros_like(target.anchor.psi), jnp.zeros_like(target.anchor.outer), unit, drawn)
     averages = jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])
     return Walker(z, jnp.full((), -jnp.inf, wide), jnp.zeros_like(z), kept, log_angle, averages, key)
+
+
+def upright(z: jax.Array, target: Target, *, layout: Layout) -> jax.Array:
+    """Coordinates z (n,) with those of the free scales that are negative turned positive."""
+    k, n, (anchor, _, beliefs, _) = layout.n_hyper, layout.n_scales, target
+    psi = anchor.psi + anchor.root @ z[:k].astype(anchor.psi.dtype)
+    scales = jnp.where(jnp.isnan(beliefs.fixed[:n]), jnp.abs(psi[:n]), psi[:n])
+    few = jnp.linalg.solve(anchor.root, jnp.concatenate([scales, psi[n:]]) - anchor.psi)
+    return jnp.concatenate([few.astype(z.dtype), z[k:]])
 
 
 def draw(
@@ -121,21 +157,32 @@ def draw(
     angle = jnp.exp(walker.log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform[0])
     # A chain that has just begun stays where it is, and learns its density and slope there.
     angle = jnp.where(jnp.isfinite(walker.value), angle, 0.0)
+    count = rotations(walker.log_angle)
+    turns, kicks = (angle * count * jnp.asarray(table)[count] for table in (GAPS, WEIGHTS))
     # Kept apart, or the compiler computes the cosine anew for every element.
-    half, c, s = (
-        a.astype(dtype) for a in jax.lax.optimization_barrier((0.5 * angle, jnp.cos(angle), jnp.sin(angle)))
-    )
+    cosines, sines, kicks = jax.lax.optimization_barrier((jnp.cos(turns), jnp.sin(turns), kicks))
+    k, anchor = layout.n_hyper, target.anchor
+    walls = walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout)
+    surrogate = target.surrogate
 
-    def turn(_: jax.Array, at: tuple) -> tuple:
-        z, p, slope = at[:3]
-        p = p + half * slope
-        z, p = c * z + s * p, c * p - s * z
+    def kicked(z: jax.Array, p: jax.Array, slope: jax.Array, kick: jax.Array) -> jax.Array:
+        few = kick * (slope[:k] - slope_at(surrogate, z[:k].astype(kick.dtype)))
+        return p + jnp.concatenate([few.astype(dtype), kick.astype(dtype) * slope[k:]])
+
+    def turn(i: jax.Array, at: tuple) -> tuple:
+        z, p = at[:2]
+        few = (a[:k].astype(turns.dtype) for a in (z, p))
+        few = glide(*few, turns[i], walls=walls, surrogate=surrogate)
+        c, s = cosines[i].astype(dtype), sines[i].astype(dtype)
+        many = c * z[k:] + s * p[k:], c * p[k:] - s * z[k:]
+        z, p = (jnp.concatenate([a.astype(dtype), b]) for a, b in zip(few, many, strict=True))
         (value, point), slope = density_and_slope(z, target, layout=layout)
-        return z, p + half * slope, slope, value, point
+        return z, kicked(z, p, slope, kicks[i + 1]), slope, value, point
 
-    begin = Point(*walker.kept[:3], jnp.zeros_like(target.anchor.eta))
-    at = (walker.z, momentum, walker.slope, jnp.zeros_like(walker.value), begin)
-    z, p, slope, value, point = jax.lax.fori_loop(0, rotations(walker.log_angle), turn, at)
+    begin = Point(*walker.kept[:3], jnp.zeros_like(anchor.eta))
+    p = kicked(walker.z, momentum, walker.slope, kicks[0])
+    at = (walker.z, p, walker.slope, jnp.zeros_like(walker.value), begin)
+    z, p, slope, value, point = jax.lax.fori_loop(0, count, turn, at)
     gain = value - walker.value - 0.5 * total(p**2 - momentum**2)
     gain = jnp.where(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))

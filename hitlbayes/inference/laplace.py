@@ -35,18 +35,8 @@ from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import reduce_outer, unit_factors, unit_system
 from hitlbayes.inference.linear import Vector
 from hitlbayes.inference.outer import OuterSystem, make_system, solve_outer
-from hitlbayes.inference.problem import (
-    Beliefs,
-    Hyper,
-    Layout,
-    Problem,
-    cutpoint_logprior,
-    cutpoints,
-    hyper_logprior,
-    outer_prior,
-    split_outer,
-    unpack_hyper,
-)
+from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
+from hitlbayes.inference.problem import Beliefs, Layout, Problem, cutpoint_logprior, cutpoints, outer_prior, split_outer
 from hitlbayes.inference.rows import anchored
 from hitlbayes.inference.shocks import (
     Grid,
@@ -272,7 +262,7 @@ def _place_outer(
     z: jax.Array, anchor: Anchor, hyper: Hyper, *, beliefs: Beliefs, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
     """Outer parameters (m,) at coordinates z, their log prior (cutpoints apart) plus log-Jacobian."""
-    loc, scale, proper = outer_prior(hyper, beliefs, layout)
+    loc, scale, proper = outer_prior(hyper.groups, beliefs, layout)
     pull = anchor.M @ (anchor.outer - loc) + anchor.g
     standard, value = solve_outer(scale, z, pull, proper, system=anchor.system, layout=layout)
     return loc + scale * standard, value

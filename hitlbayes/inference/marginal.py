@@ -28,15 +28,8 @@ from hitlbayes.inference import linear
 from hitlbayes.inference.columns import parts_to_outer
 from hitlbayes.inference.eliminate import whitened
 from hitlbayes.inference.precision import with_narrow
-from hitlbayes.inference.problem import (
-    Array,
-    Beliefs,
-    Hyper,
-    Layout,
-    hyper_logprior,
-    outer_prior,
-    unpack_hyper,
-)
+from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
+from hitlbayes.inference.problem import Array, Beliefs, Layout, outer_prior
 from hitlbayes.inference.runtime import quick_jit
 from hitlbayes.inference.shocks import level_at
 from hitlbayes.inference.sums import over_slots
@@ -105,7 +98,7 @@ def solve(psi: jax.Array, sums: Sums, data: Means, beliefs: Beliefs, *, layout: 
     M, g = to_outer @ sums.curvature @ to_outer.T, to_outer @ sums.slope
     M = M.at[:P, :P].add(jnp.sum(inner[:, :P, :P], axis=0))
     g = g.at[:P].add(jnp.sum(inner[:, :P, P], axis=0))
-    loc, scale, _ = outer_prior(hyper, beliefs, layout)
+    loc, scale, _ = outer_prior(hyper.groups, beliefs, layout)
     low = jnp.linalg.cholesky(jnp.eye(layout.n_outer, dtype=M.dtype) + scale[:, None] * M * scale)
     half = jax.scipy.linalg.solve_triangular(low, scale * (g - M @ loc), lower=True)
     quadratic = sums.quadratic + jnp.sum(inner[:, P, P])

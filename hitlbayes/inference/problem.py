@@ -63,10 +63,11 @@ class Beliefs(NamedTuple):
     aux_sd : (k_aux,) half-normal scale of each residual SD (Gaussian)
     concentration : (K,) Dirichlet on the category probabilities at eta = 0 (ordinal)
     fixed : (k,) value at which a hyperparameter is held; NaN where it is free
-    bend : (k_scales,) w of `scale_at`: how the sampler's coordinate bends from straight, where a scale may
+    bend : (k_scales,) w of `hitlbayes.inference.hyper.scale_at`: how the sampler's coordinate bends from straight, where a scale may
         be zero, to logarithmic (w > 0) or quadratic (w < 0) well above |w|
     slope, sharpness : (k_correlations,) where the data put correlation times scale, and one over its
-        variance: they make the coordinates of the correlations (`natural`)
+        variance: they make the coordinates of the correlations (`hitlbayes.inference.hyper.natural`)
+    shear : () by how much log drift falls for each square of the effect's SD (`natural` too)
     """
 
     coef_loc: Array
@@ -79,6 +80,7 @@ class Beliefs(NamedTuple):
     bend: Array
     slope: Array
     sharpness: Array
+    shear: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,125 +129,16 @@ class Layout:
         return self.n_hyper + self.n_outer + self.n_units * self.width + self.has_shock * self.n_shocks
 
 
-class Hyper(NamedTuple):
-    """The hyperparameters by role (`unpack_hyper`): signed scales, correlations, log residual SDs."""
+def outer_prior(
+    groups: jax.Array, beliefs: Beliefs, layout: Layout
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Prior location, scale and precision flag (m,) of the outer parameters; cutpoints count as flat here.
 
-    block: jax.Array
-    groups: jax.Array
-    shock: jax.Array
-    over: jax.Array
-    rho: jax.Array
-    log_sigma: jax.Array
-
-
-class Natural(NamedTuple):
-    """Coordinates undone: signed scales, correlations as atanh, log residual SDs; precision of each atanh."""
-
-    scale: Array
-    atanh: Array
-    log_sigma: Array
-    precision: Array
-
-
-def natural(psi: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> Natural:
-    """Hyperparameters at coordinates psi (..., k); `xp` is numpy or jax.numpy.
-
-    Scales are `scale_at` their coordinates. What the data know of a correlation rho is how large rho times
-    its scale s is: much about rho where s is large, nothing where s is zero. So the coordinate of y =
-    atanh(rho) is standardised by what prior and data together say of y at that s, y | s ~ N(s a v / P, 1 / P)
-    with P = 2 lkj + s^2 v, a the `slope`, v the `sharpness`; the funnel between s and rho is gone, and
-    nothing happens at s = 0.
+    groups (g,) are the crossed groups' signed scales.
     """
-    n, block = layout.n_scales, BLOCKS[layout.block]
-    c = len(block.correlations)
-    free = xp.isnan(beliefs.fixed)
-    scale = xp.where(free[:n], scale_at(psi[..., :n], beliefs.bend, xp=xp), beliefs.fixed[:n])
-    rest = xp.where(free[n:], psi[..., n:], beliefs.fixed[n:])
-    pull, precision = pull_of(scale, layout, beliefs, xp=xp)
-    held = xp.arctanh(xp.where(free[n : n + c], 0.0, rest[..., :c]))
-    atanh = xp.where(free[n : n + c], (pull + xp.sqrt(precision) * rest[..., :c]) / precision, held)
-    return Natural(scale, atanh, rest[..., c:], precision)
-
-
-def scale_at(x: Array, bend: Array, *, xp: Any = jnp) -> Array:
-    """Signed scale at coordinate x: w sinh(x) for w > 0; |w| u with u sqrt(1 + u^2) = x for w < 0.
-
-    The first suits a scale with a tail away from zero, the second one whose square is nearly normal, as a
-    variance that the data can hardly tell from zero.
-    """
-    narrow = xp.sqrt(2.0 / (1.0 + xp.sqrt(1.0 + 4.0 * x**2)))
-    # Each branch sees only what it is for, so that neither overflows in the other's derivative.
-    return xp.where(bend > 0, bend * xp.sinh(xp.where(bend > 0, x, 0.0)), xp.abs(bend) * x * narrow)
-
-
-def coordinate_of(scale: Array, bend: Array, *, xp: Any = jnp) -> Array:
-    """The coordinate x of `scale_at`."""
-    u = scale / xp.abs(bend)
-    return xp.where(bend > 0, xp.arcsinh(u), u * xp.sqrt(1.0 + u**2))
-
-
-def log_slope(scale: Array, bend: Array, *, xp: Any = jnp) -> Array:
-    """log |d scale / d x| of `scale_at`."""
-    square = (scale / bend) ** 2
-    rise = 0.5 * xp.log1p(square)
-    return xp.log(xp.abs(bend)) + xp.where(bend > 0, rise, rise - xp.log1p(2.0 * square))
-
-
-def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> tuple[Array, Array]:
-    """Precision times mean, and precision, of each correlation's atanh at signed scales (..., k_scales)."""
-    block = BLOCKS[layout.block]
-    s = scale[..., [block.scales.index(name) for name in block.correlations]]
-    level = scale[..., :1]
-    # The sign of the level's scale, smoothly: turning it turns every correlation with the level.
-    side = level / xp.sqrt(level**2 + beliefs.bend[:1] ** 2)
-    return s * side * beliefs.slope * beliefs.sharpness, 2.0 * beliefs.lkj + s**2 * beliefs.sharpness
-
-
-def unpack_hyper(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> Hyper:
-    """Hyperparameters at coordinates psi (k,), by role."""
-    scale, atanh, log_sigma, _ = natural(psi, layout, beliefs)
-    a = len(BLOCKS[layout.block].scales)
-    b = a + len(layout.n_levels)
-    none = jnp.zeros((), psi.dtype)
-    shock = scale[b] if layout.has_shock else none
-    over = scale[layout.n_scales - 1] if layout.family == "count" else none
-    # Kept apart, or the compiler computes sinh and tanh anew for every row.
-    return jax.lax.optimization_barrier(Hyper(scale[:a], scale[a:b], shock, over, jnp.tanh(atanh), log_sigma))
-
-
-def turned(signs: np.ndarray, layout: Layout) -> np.ndarray:
-    """Signs (..., k) that leave the posterior unchanged: of the scales, as given, and what follows from them.
-
-    Turning a scale's sign turns the effects it multiplies; a correlation follows the product of the signs of
-    its two scales.
-    """
-    block, made = BLOCKS[layout.block], np.ones((*signs.shape[:-1], layout.n_hyper))
-    made[..., : layout.n_scales] = signs
-    for j, name in enumerate(block.correlations):
-        made[..., layout.n_scales + j] = signs[..., 0] * signs[..., block.scales.index(name)]
-    return made
-
-
-def hyper_logprior(psi: jax.Array, layout: Layout, beliefs: Beliefs) -> jax.Array:
-    """Log prior density of coordinates psi, up to a constant; a held entry counts as standard normal."""
-    scale, atanh, log_sigma, precision = natural(psi, layout, beliefs)
-    log_scales = -0.5 * (scale / beliefs.scale_sd) ** 2 + log_slope(scale, beliefs.bend)
-    # d tanh(y)/dy = 1 - tanh(y)^2 raises the exponent by one; dy/dx = precision^(-1/2).
-    log_rho = -2.0 * beliefs.lkj * _log_cosh(atanh) - 0.5 * jnp.log(precision)
-    log_aux = -0.5 * (jnp.exp(log_sigma) / beliefs.aux_sd) ** 2 + log_sigma
-    terms = jnp.concatenate([log_scales, log_rho, log_aux])
-    return jnp.sum(jnp.where(jnp.isnan(beliefs.fixed), terms, -0.5 * psi**2))
-
-
-def _log_cosh(x: jax.Array) -> jax.Array:
-    return jnp.logaddexp(x, -x) - jnp.log(2.0)
-
-
-def outer_prior(hyper: Hyper, beliefs: Beliefs, layout: Layout) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Prior location, scale and precision flag (m,) of the outer parameters; cutpoints count as flat here."""
     dtype = beliefs.coef_loc.dtype
     loc = jnp.concatenate([beliefs.coef_loc, jnp.zeros(layout.n_outer - layout.n_coef, dtype)])
-    levels = [jnp.broadcast_to(hyper.groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
+    levels = [jnp.broadcast_to(groups[k], (size,)) for k, size in enumerate(layout.n_levels)]
     scale = jnp.concatenate([beliefs.coef_sd, *levels, jnp.ones(layout.n_cut, dtype)])
     proper = jnp.concatenate([jnp.ones(layout.n_outer - layout.n_cut, dtype), jnp.zeros(layout.n_cut, dtype)])
     return loc, scale, proper

@@ -2,8 +2,8 @@
 
 A posterior of a scale that straddles zero is nearly normal in a straight coordinate, where a logarithmic one
 would have walls; one with a tail away from zero is nearly normal in a logarithmic coordinate, and one with a
-tail towards zero in a quadratic one (`hitlbayes.inference.problem.scale_at`). A correlation is known as well
-as its scale is large (`hitlbayes.inference.problem.natural`); pilot draws tell how large the product is, and
+tail towards zero in a quadratic one. Why the others are as they are is told in `hitlbayes.inference.hyper`;
+pilot draws tell by how much a drift falls as an effect grows, how large a correlation times its scale is, and
 how surely.
 """
 
@@ -14,10 +14,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.problem import Beliefs, Layout, coordinate_of, log_slope, natural, pull_of
+from hitlbayes.inference.hyper import Natural, coordinate_of, coordinates_of, natural, sheared
+from hitlbayes.inference.problem import Beliefs, Layout
 
 SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
-NEAR_ZERO = 2.0  # spreads
+NEAR_ZERO = 4.0  # spreads; nearer, a coordinate that is bent at zero has a spike there
 BENDS = 2.0 ** np.arange(2.0, -4.0, -1.0)  # medians
 BY_CHANCE = 0.05  # asymmetry of deciles that a few hundred draws show
 
@@ -27,43 +28,50 @@ def rebend(
 ) -> tuple[np.ndarray, Beliefs]:
     """Draws psi (n, k) of weights (n,) in coordinates made to suit them, and the beliefs that say so.
 
-    A scale whose mean is within two spreads of zero gets a coordinate that is straight over all its draws;
+    A scale whose mean is within four spreads of zero gets a coordinate that is straight over all its draws;
     another the one in which they are most nearly symmetric.
     """
-    n, plain = layout.n_scales, _in_numpy(beliefs)
-    c = len(BLOCKS[layout.block].correlations)
-    scale, atanh, log_sigma, _ = natural(psi, layout, plain, xp=np)
+    n, c, plain = layout.n_scales, len(BLOCKS[layout.block].correlations), _in_numpy(beliefs)
+    found, free = natural(psi, layout, plain, xp=np), np.isnan(plain.fixed)
+    new = plain._replace(shear=_shear(found.scale, weights, free, layout))
+    scale = found.scale * np.exp(-sheared(found.scale, layout, new, xp=np))
     centre = weights @ scale
     spread = np.sqrt(weights @ (scale - centre) ** 2)
     straight = np.maximum(4.0 * spread, SMALLEST)
     suited = np.array([_most_symmetric(np.abs(scale[:, j]), weights) for j in range(n)])
     bend = np.where(np.abs(centre) < NEAR_ZERO * spread, straight, suited)
-    free = np.isnan(plain.fixed)
-    new = plain._replace(bend=np.where(free[:n], bend, plain.bend))
-    fitted = [_slope(scale, atanh, weights, j, new, layout) if free[n + j] else (0.0, 0.0) for j in range(c)]
+    new = new._replace(bend=np.where(free[:n], bend, plain.bend))
+    fitted = [_slope(found, weights, j, new, layout) if free[n + j] else (0.0, 0.0) for j in range(c)]
     slope, sharpness = np.array(fitted).reshape(c, 2).T
     new = new._replace(slope=slope, sharpness=sharpness)
-    pull, precision = pull_of(scale, layout, new, xp=np)
-    moved = np.concatenate(
-        [coordinate_of(scale, new.bend, xp=np), np.sqrt(precision) * (atanh - pull / precision), log_sigma],
-        axis=1,
-    )
-    return np.where(free, moved, psi), beliefs._replace(
-        bend=jnp.asarray(new.bend), slope=jnp.asarray(slope), sharpness=jnp.asarray(sharpness)
-    )
+    made = {name: jnp.asarray(getattr(new, name)) for name in ("bend", "slope", "sharpness", "shear")}
+    return np.where(free, coordinates_of(found, layout, new), psi), beliefs._replace(**made)
 
 
 def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout) -> np.ndarray:
     """How far each coordinate (k,) moves in the new coordinates for a unit in the old ones, at psi's mean."""
     before, after = _in_numpy(before), _in_numpy(after)
     old = natural(psi.mean(axis=0), layout, before, xp=np)
-    _, precision = pull_of(old.scale, layout, after, xp=np)
+    new = natural(coordinates_of(old, layout, after), layout, after, xp=np)
     made = np.ones(layout.n_hyper)
-    n = layout.n_scales
-    slope = np.exp(log_slope(old.scale, before.bend, xp=np) - log_slope(old.scale, after.bend, xp=np))
-    made[:n] = np.where(np.isnan(before.fixed[:n]), slope, 1.0)
-    made[n : n + len(precision)] = np.sqrt(precision / old.precision)
+    known = len(old.log_slope)
+    made[:known] = np.where(np.isnan(before.fixed[:known]), np.exp(old.log_slope - new.log_slope), 1.0)
     return made
+
+
+def _shear(scale: np.ndarray, weights: np.ndarray, free: np.ndarray, layout: Layout) -> np.ndarray:
+    """By how much the log of one scale falls for each square of another, in draws (n, k_scales); never rises.
+
+    Zero where the block has no such pair, or one of them is held.
+    """
+    block = BLOCKS[layout.block]
+    places = [block.scales.index(name) for name in block.added or ()]
+    if not places or not free[places].all():
+        return np.zeros(())
+    falling, rising = scale[:, places].T
+    y, x = np.log(np.maximum(np.abs(falling), SMALLEST)), rising**2
+    x = x - weights @ x
+    return np.maximum(0.0, -(weights @ (x * y)) / max(weights @ x**2, SMALLEST**4))
 
 
 def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:
@@ -73,7 +81,7 @@ def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:
     deciles = np.maximum(np.interp((0.1, 0.5, 0.9), below, scale[order]), SMALLEST)
 
     def skewness(bend: float) -> float:
-        low, middle, high = coordinate_of(deciles, bend, xp=np)
+        low, middle, high = coordinate_of(deciles, bend)
         return max(float(abs(high + low - 2.0 * middle) / max(high - low, SMALLEST)), BY_CHANCE)
 
     # Of those that chance cannot tell apart, the straightest.
@@ -81,23 +89,26 @@ def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _slope(
-    scale: np.ndarray, atanh: np.ndarray, weights: np.ndarray, j: int, beliefs: Beliefs, layout: Layout
+    found: Natural, weights: np.ndarray, j: int, beliefs: Beliefs, layout: Layout
 ) -> tuple[float, float]:
     """Slope and sharpness under which the draws of one atanh given its scale are most probable."""
+    n, (scale, atanh) = layout.n_scales, found[:2]
 
-    def loss(x: np.ndarray) -> float:
+    def loss(parameters: np.ndarray) -> float:
+        slope, sharpness = parameters[0], np.exp(parameters[1])
         one = beliefs._replace(
-            slope=np.full_like(beliefs.slope, x[0]), sharpness=np.full_like(beliefs.slope, np.exp(x[1]))
+            slope=np.full_like(beliefs.slope, slope), sharpness=np.full_like(beliefs.slope, sharpness)
         )
-        pull, precision = (v[:, j] for v in pull_of(scale, layout, one, xp=np))
-        return float(weights @ (precision * (atanh[:, j] - pull / precision) ** 2 - np.log(precision)))
+        x = coordinates_of(found, layout, one)
+        log_slope = natural(x, layout, one, xp=np).log_slope
+        return float(weights @ (0.5 * x[:, n + j] ** 2 + log_slope[:, n + j]))
 
     partner = BLOCKS[layout.block].scales.index(BLOCKS[layout.block].correlations[j])
     product = np.abs(scale[:, partner]) * np.tanh(atanh[:, j]) * np.sign(scale[:, 0] * scale[:, partner])
     mean = weights @ product
     spread = np.sqrt(weights @ (product - mean) ** 2)
-    found = minimize(loss, [mean, -2.0 * np.log(max(spread, SMALLEST))], method="Nelder-Mead")
-    return float(found.x[0]), float(np.exp(np.clip(found.x[1], -20.0, 20.0)))
+    best = minimize(loss, [mean, -2.0 * np.log(max(spread, SMALLEST))], method="Nelder-Mead")
+    return float(best.x[0]), float(np.exp(np.clip(best.x[1], -20.0, 20.0)))
 
 
 def _in_numpy(beliefs: Beliefs) -> Beliefs:

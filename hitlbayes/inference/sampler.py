@@ -17,23 +17,24 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.random import split
 
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import anchor_at, find_anchor, settle_at
 from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.precision import narrowed
-from hitlbayes.inference.problem import Beliefs, Layout, Problem, turned
+from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, quick_jit, silent
+from hitlbayes.inference.surrogate import Surrogate, fitted, flat
 
 T = TypeVar("T")
 
 BLOCK = 50
-PILOT_BLOCKS = 3
-SETTLE_BLOCKS = 2
+PILOT_BLOCKS = 2
+SETTLE_BLOCKS = 1
 FIRST_ANGLE = 0.7
-CLEAR = 2.0  # mean over spread of a scale's size; a scale whose mean is zero has 1.3
 
 
 class Record(NamedTuple):
@@ -41,11 +42,13 @@ class Record(NamedTuple):
 
     kept : the model's state and effects
     acceptance, diverged : () of the trajectory
+    slope : (k,) of -R along the hyperparameters' coordinates, at the draw
     """
 
     kept: hmc.Kept
     acceptance: jax.Array
     diverged: jax.Array
+    slope: jax.Array
 
 
 class Storage(NamedTuple):
@@ -64,10 +67,11 @@ class Storage(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What follows from warm-up: the map, the beliefs it was made with, a walker for each chain."""
+    """What follows from warm-up: map, beliefs it was made with, surrogate, a walker for each chain."""
 
     anchor: Anchor
     beliefs: Beliefs
+    surrogate: Surrogate
     walkers: tuple[hmc.Walker, ...]
 
 
@@ -91,7 +95,7 @@ def advance(
 
     def body(walker: hmc.Walker, _: None) -> tuple[hmc.Walker, Record]:
         walker, step = hmc.draw(walker, target, focus, layout=layout, adapt=adapt)
-        return walker, Record(walker.kept, step.acceptance, step.diverged)
+        return walker, Record(walker.kept, step.acceptance, step.diverged, walker.slope[: layout.n_hyper])
 
     return jax.lax.scan(body, walker, None, length=BLOCK)
 
@@ -137,7 +141,7 @@ def sample(
         )
         if storage is not None:
             storage.begin(pack(start))
-    target = hmc.single(hmc.Target(start.anchor, problem, start.beliefs))
+    target = hmc.single(hmc.Target(start.anchor, problem, start.beliefs, start.surrogate))
     record = run_chains(
         start.walkers, target, focus, layout=layout, draws=draws, progress=progress, storage=storage
     )
@@ -161,57 +165,62 @@ def prepare(
     shape = anchor_at.eval_shape(state, problem, beliefs, layout=layout)  # type: ignore[attr-defined]
     with meanwhile(partial(compile_advance, shape, problem, beliefs, focus, layout=layout)):
         anchor = find_anchor(state, problem, beliefs, layout=layout)
-    first, second = jax.random.split(jax.random.key(seed))
+    first, second = split(jax.random.key(seed))
     progress("pilot", 0.0)
-    target = hmc.single(hmc.Target(anchor, problem, beliefs))
-    _, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
+    none = flat(layout.n_hyper)
+    target = hmc.single(hmc.Target(anchor, problem, beliefs, none))
+    *_, psi = warm_up(first, target, focus, layout=layout, chains=chains, blocks=PILOT_BLOCKS)
     moved, bent = rebend(psi, np.full(len(psi), 1.0 / len(psi)), beliefs, layout=layout)
     longer = stretch(psi, beliefs, bent, layout=layout)
     anchor = recentre(anchor, moved, problem, bent, stretch=longer, layout=layout)
     progress("adapting", 0.05)
-    target = hmc.single(hmc.Target(anchor, problem, bent))
-    walkers, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
+    target = hmc.single(hmc.Target(anchor, problem, bent, none))
+    walkers, target, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
     log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
-    return Start(anchor, bent, tuple(walker._replace(log_angle=log_angle) for walker in walkers))
+    walkers = [walker._replace(log_angle=log_angle) for walker in walkers]
+    return Start(anchor, bent, target.surrogate, tuple(walkers))
 
 
 def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout) -> None:
     """Have the program of `advance` ready, from the shapes of its arguments (an anchor's) alone."""
-    target = _single.eval_shape(hmc.Target(anchor, problem, beliefs))
+    target = _single.eval_shape(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
     walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
     advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 
 def warm_up(
     key: jax.Array, target: hmc.Target, focus: Focus, *, layout: Layout, chains: int, blocks: int
-) -> tuple[list[hmc.Walker], np.ndarray]:
-    """Chains with angles adapted, and hyperparameters (draws, k), `upright`, of all blocks but the first."""
+) -> tuple[list[hmc.Walker], hmc.Target, np.ndarray]:
+    """Chains with angles adapted, the target with its surrogate, and hyperparameters (draws, k).
 
-    def one(key: jax.Array) -> tuple[hmc.Walker, np.ndarray]:
-        walker, seen = begin(key, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout), []
-        afresh = walker.averages
-        for _ in range(blocks):
-            # What a chain learnt on its way in says nothing of the angle that suits where it has arrived.
-            walker = walker._replace(averages=afresh)
-            walker, record = advance(walker, target, focus, jnp.asarray(True), layout=layout)
-            seen.append(np.asarray(record.kept.psi))
-        return walker, upright(np.concatenate(seen[1:]), beliefs=target.beliefs, layout=layout)
-
-    keys = jax.random.split(key, chains)
-    made = in_threads(lambda i: one(keys[i]), chains)
-    return [walker for walker, _ in made], np.concatenate([psi for _, psi in made])
-
-
-def upright(psi: np.ndarray, *, beliefs: Beliefs, layout: Layout) -> np.ndarray:
-    """One chain's draws (draws, k), reflected so that every free scale is positive: each, or on average.
-
-    Chains that begin on either side of zero, or cross it on their way, would otherwise tell that a scale is
-    nearly zero. Where its size is clear every draw is reflected; else the chain as a whole.
+    A first block, whose draws are not among those returned, learns the surrogate; all of them mend it.
     """
-    free, x = np.isnan(np.asarray(beliefs.fixed))[: layout.n_scales], psi[:, : layout.n_scales]
-    clear = np.abs(x).mean(axis=0) > CLEAR * np.abs(x).std(axis=0)
-    below = np.where(clear, x, x.mean(axis=0)) < 0
-    return psi * turned(np.where(free & below, -1.0, 1.0), layout)
+    walkers = [begin(k, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout) for k in split(key, chains)]
+    afresh = walkers[0].averages
+    seen: list[list[Record]] = []
+    for block in range(blocks + 1):
+        target = target._replace(surrogate=learnt(seen, target, layout=layout)) if block == 1 else target
+        now = [walker._replace(averages=afresh) for walker in walkers]
+        moved = in_threads(
+            lambda i: advance(now[i], target, focus, jnp.asarray(True), layout=layout),  # noqa: B023
+            chains,
+        )
+        walkers = [walker for walker, _ in moved]
+        seen.append([record for _, record in moved])
+    target = target._replace(surrogate=learnt(seen, target, layout=layout))
+    psi = np.concatenate([record.kept.psi for records in seen[1:] for record in records])
+    return walkers, target, psi
+
+
+def learnt(seen: list[list[Record]], target: hmc.Target, *, layout: Layout) -> Surrogate:
+    """The surrogate that fits the slopes of these records, those on the way in left out."""
+    late = [slice(BLOCK // 2, None), *[slice(None)] * len(seen)]
+    psi, slope = (
+        np.concatenate([part(record)[rows] for block, rows in zip(seen, late, strict=False) for record in block])
+        for part in (lambda record: record.kept.psi, lambda record: record.slope)
+    )
+    z = np.linalg.solve(np.asarray(target.anchor.root), (psi - np.asarray(target.anchor.psi)).T).T
+    return fitted(z, slope)
 
 
 def run_chains(
@@ -255,9 +264,10 @@ def run_chains(
 def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:
     """Shapes of what `prepare` makes."""
     anchor = anchor_at.eval_shape(state, problem, beliefs, layout=layout)  # type: ignore[attr-defined]
-    target, key = hmc.Target(anchor, problem, beliefs), jax.random.key(0)
+    none, key = flat(layout.n_hyper), jax.random.key(0)
+    target = hmc.Target(anchor, problem, beliefs, none)
     walker = begin.eval_shape(key, target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
-    return Start(anchor, beliefs, (walker,) * chains)
+    return Start(anchor, beliefs, none, (walker,) * chains)
 
 
 def pack(tree: Any) -> list[np.ndarray]:
@@ -290,7 +300,7 @@ def recentre(
 ) -> Anchor:
     """The map made again at the pilot's mean hyperparameters, with the pilot's covariance.
 
-    psi (draws, k) holds each chain's draws `upright`; the covariance is pulled towards the
+    psi (draws, k) are the pilot's draws, scales positive; the covariance is pulled towards the
     first map's, as if that had been seen in twice as many draws as there are hyperparameters; `stretch`
     (k,) takes the first map's root to the coordinates of psi.
     """

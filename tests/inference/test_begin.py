@@ -13,7 +13,7 @@ from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.precision import narrowed
-from hitlbayes.inference.problem import unpack_hyper
+from hitlbayes.inference.hyper import unpack_hyper
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
 

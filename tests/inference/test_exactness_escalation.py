@@ -17,7 +17,8 @@ from hitlbayes.design.covariates import read_covariates
 from hitlbayes.fitting.model import Model
 from hitlbayes.inference.laplace import State, log_density, make_anchor, place
 from hitlbayes.inference.marginal import log_posterior
-from hitlbayes.inference.problem import cutpoints, split_outer, unpack_hyper
+from hitlbayes.inference.hyper import unpack_hyper
+from hitlbayes.inference.problem import cutpoints, split_outer
 from hitlbayes.studies.escalation_model import FLAT, type_cells, type_model
 
 from .exactness import NOISE, build, log_jacobian, pymc_conditional, pymc_density, slots_with_chats

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hitlbayes.inference.problem import Beliefs, Layout, hyper_logprior, natural
+from hitlbayes.inference.hyper import hyper_logprior, natural
+from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.rebend import rebend, stretch
-from hitlbayes.inference.sampler import upright
 
 ROUND_OFF = 1e-9  # double precision through sinh, its inverse and a determinant
 SPREAD = 0.05  # five standard errors of a standard deviation from 4,000 draws
@@ -23,7 +23,7 @@ def beliefs(*, held: dict[int, float] | None = None) -> Beliefs:
     fixed[list(held or {})] = list((held or {}).values())
     return Beliefs(
         np.zeros(2), np.ones(2), np.linspace(0.5, 1.5, LAYOUT.n_scales), np.array(2.0), np.full(2, 0.8),
-        np.ones(1), fixed, np.full(LAYOUT.n_scales, 0.1), np.zeros(2), np.zeros(2),
+        np.ones(1), fixed, np.full(LAYOUT.n_scales, 0.1), np.zeros(2), np.zeros(2), np.zeros(()),
     )  # fmt: skip
 
 
@@ -113,25 +113,3 @@ def test_stretch_is_the_derivative_of_the_new_coordinates():
             )
         new = np.diag(jax.jacobian(flat)(jnp.asarray(x), after))
     np.testing.assert_allclose(stretch(psi, before, after, layout=LAYOUT), old / new, rtol=ROUND_OFF)
-
-
-def test_chains_on_either_side_of_zero_are_reflected_onto_one() -> None:
-    rng, scales, first = np.random.default_rng(1), slice(0, LAYOUT.n_scales), LAYOUT.n_scales
-    clear = rng.normal(-0.5, 0.1, (200, LAYOUT.n_hyper))  # every scale below zero
-    clear[100:, 1] *= -1.0  # the second crosses half-way
-    shown = upright(clear, beliefs=beliefs(), layout=LAYOUT)
-    assert (shown[:, scales] > 0).all()
-    np.testing.assert_array_equal(np.abs(shown), np.abs(clear))
-    # Its correlation with the first follows: both turned, then the first alone.
-    np.testing.assert_array_equal(shown[:100, first], clear[:100, first])
-    np.testing.assert_array_equal(shown[100:, first], -clear[100:, first])
-
-
-def test_a_chain_whose_scales_may_be_zero_is_reflected_as_a_whole() -> None:
-    near = np.random.default_rng(1).normal(-0.05, 0.1, (200, LAYOUT.n_hyper))
-    held = beliefs(held={1: -0.3})
-    shown = upright(near, beliefs=held, layout=LAYOUT)
-    turn = np.where(near[:, : LAYOUT.n_scales].mean(axis=0) < 0, -1.0, 1.0)
-    turn[1] = 1.0  # what is held stays
-    assert (turn[[0, 2]] < 0).all()
-    np.testing.assert_array_equal(shown[:, : LAYOUT.n_scales], near[:, : LAYOUT.n_scales] * turn)

@@ -1,0 +1,75 @@
+"""How the hyperparameters move between passes over the data: on circles, between walls, along a surrogate.
+
+A posterior does not change when the sign of a scale is turned (`hitlbayes.inference.problem.turned`), so one
+of the mirror images is enough: scales are kept positive by walls at zero, from which a trajectory rebounds as
+light does (Afshar and Domke 2015, Reflection, refraction and Hamiltonian Monte Carlo). Rotation and rebound
+are followed exactly; the surrogate of R pushes between short rotations. All of it can be run backwards and
+keeps volume, as a proposal must.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hitlbayes.inference.problem import Beliefs, Layout
+from hitlbayes.inference.surrogate import Surrogate, slope_at
+
+STEPS = 6  # of the surrogate, in each rotation
+
+
+class Walls(NamedTuple):
+    """Half-spaces normal'z >= offset in which every free scale is positive: (w, k), (w,)."""
+
+    normal: jax.Array
+    offset: jax.Array
+
+
+def walls_at_zero(psi: jax.Array, root: jax.Array, beliefs: Beliefs, *, layout: Layout) -> Walls:
+    """The walls of coordinates z with psi* + C z the hyperparameters; psi* (k,), C (k, k)."""
+    n = layout.n_scales
+    size = jnp.linalg.norm(root[:n], axis=1)
+    free = jnp.isnan(jnp.asarray(beliefs.fixed)[:n])
+    return Walls(root[:n] / size[:, None], jnp.where(free, -psi[:n] / size, -jnp.inf))
+
+
+def glide(
+    z: jax.Array, p: jax.Array, angle: jax.Array, *, walls: Walls, surrogate: Surrogate
+) -> tuple[jax.Array, jax.Array]:
+    """Position and momentum (k,) after an angle of the flow of the standard normal and the surrogate."""
+    short = angle / STEPS
+
+    def step(_: int, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        z, p = rebound(at[0], at[1] + 0.5 * short * slope_at(surrogate, at[0]), short, walls)
+        return z, p + 0.5 * short * slope_at(surrogate, z)
+
+    return jax.lax.fori_loop(0, STEPS, step, (z, p))
+
+
+def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple[jax.Array, jax.Array]:
+    """(z, p) turned by an angle; at each wall that is met on the way, the momentum is reflected."""
+
+    def go(at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        z, p, left = at
+        when = meeting(z, p, walls)
+        first = jnp.argmin(when)
+        turn = jnp.minimum(when[first], left)
+        c, s, normal = jnp.cos(turn), jnp.sin(turn), walls.normal[first]
+        z, p = c * z + s * p, c * p - s * z
+        return z, jnp.where(when[first] < left, p - 2.0 * (normal @ p) * normal, p), left - turn
+
+    z, p, _ = jax.lax.while_loop(lambda at: at[2] > 0, go, (z, p, angle))
+    return z, p
+
+
+def meeting(z: jax.Array, p: jax.Array, walls: Walls) -> jax.Array:
+    """Angle after which a rotation next leaves each half-space (w,), infinite where it never does."""
+    across, speed = walls.normal @ z, walls.normal @ p
+    reach = jnp.hypot(across, speed)
+    meets = reach > jnp.abs(walls.offset)
+    # reach cos(t - phase) = offset, on the way out.
+    phase = jnp.arctan2(speed, across)
+    when = jnp.mod(phase + jnp.arccos(jnp.where(meets, walls.offset / reach, 0.0)), 2.0 * jnp.pi)
+    return jnp.where(meets, when, jnp.inf)
