@@ -128,8 +128,8 @@ def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
     return {"state": state, "problem": problem, "beliefs": beliefs, "focus": focus}, layout
 
 
-def time_engine(case: str, *, scale: float, draws: int, chains: int, gradients: bool) -> dict[str, Any]:
-    """Cold and warm wall times of sampling, of a gradient of all chains, and the treatment's coefficient."""
+def time_engine(case: str, *, scale: float, draws: int, chains: int) -> dict[str, Any]:
+    """Cold and warm wall times of sampling, and the treatment's coefficient."""
     import jax
 
     from hitlbayes.inference.runtime import session
@@ -137,18 +137,17 @@ def time_engine(case: str, *, scale: float, draws: int, chains: int, gradients: 
 
     data = simulate(case, scale=scale)
     arguments, layout = engine_arguments(data)
-    found: dict[str, Any] = {"device": str(jax.devices()[0].device_kind), "rows": len(data.unit)}
+    found: dict[str, Any] = {}
     with session():
         for name, seed in (("cold_s", 1), ("warm_s", 2)):
             begun = perf_counter()
             made = sample(*arguments.values(), layout=layout, draws=draws, chains=chains, seed=seed)
             jax.block_until_ready(made.record)
             found[name] = perf_counter() - begun
-        if gradients:
-            found |= time_gradients(made, arguments, layout=layout, chains=chains)
-    hyper = [np.abs(made.record.psi[..., j]) for j in range(layout.n_scales)]
-    outer = [made.record.outer[..., j] for j in (*range(layout.n_coef), *range(-4, 0))]
-    found |= summary(made.record.outer[..., 0], [*hyper, *outer])
+    kept = made.record.kept
+    hyper = [np.abs(kept.psi[..., j]) for j in range(layout.n_scales)]
+    outer = [kept.outer[..., j] for j in (*range(layout.n_coef), *range(-4, 0))]
+    found |= summary(kept.outer[..., 0], [*hyper, *outer])
     return found | {
         "diverged": int(np.sum(made.record.diverged)),
         "angle": made.angle,
@@ -156,20 +155,32 @@ def time_engine(case: str, *, scale: float, draws: int, chains: int, gradients: 
     }
 
 
-def time_gradients(made: Any, arguments: dict[str, Any], *, layout: Any, chains: int) -> dict[str, float]:
+def time_gradients(case: str, *, scale: float, chains: int) -> dict[str, Any]:
     """Milliseconds of the gradient that the sampler takes, for all chains at once, in both precisions."""
     import jax
     import jax.numpy as jnp
 
     from hitlbayes.inference import hmc
+    from hitlbayes.inference.anchor import anchor_at
+    from hitlbayes.inference.runtime import session
+    from hitlbayes.inference.surrogate import flat
 
-    exact = hmc.Target(made.anchor, jax.tree.map(jnp.asarray, arguments["problem"]), made.beliefs)
-    z = jax.random.normal(jax.random.key(1), (chains, layout.n_latent))
-    slope = jax.jit(jax.vmap(partial(hmc.density_and_slope, layout=layout), in_axes=(0, None)))
-    targets = {"gradient_ms": hmc.single(exact), "gradient_double_ms": exact}
-    return {
-        name: milliseconds(lambda t=t: slope(z.astype(t.problem.X.dtype), t)) for name, t in targets.items()
-    }
+    data = simulate(case, scale=scale)
+    arguments, layout = engine_arguments(data)
+    with session():
+        state, problem, beliefs = jax.tree.map(
+            jnp.asarray, tuple(arguments[k] for k in ("state", "problem", "beliefs"))
+        )
+        anchor = anchor_at(state, problem, beliefs, layout=layout)
+        exact = hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper))
+        z = jax.random.normal(jax.random.key(1), (chains, layout.n_latent))
+        slope = jax.jit(jax.vmap(partial(hmc.density_and_slope, layout=layout), in_axes=(0, None)))
+        targets = {"gradient_ms": hmc.single(exact), "gradient_double_ms": exact}
+        found: dict[str, Any] = {
+            name: milliseconds(lambda t=t: slope(z.astype(t.problem.X.dtype), t))
+            for name, t in targets.items()
+        }
+    return found | {"device": str(jax.devices()[0].device_kind), "rows": len(data.unit)}
 
 
 def milliseconds(call: Callable[[], Any]) -> float:
@@ -185,7 +196,7 @@ def milliseconds(call: Callable[[], Any]) -> float:
     return 1e3 * float(np.median(times))
 
 
-def time_numpyro(case: str, *, scale: float, draws: int, chains: int, gradients: bool) -> dict[str, Any]:
+def time_numpyro(case: str, *, scale: float, draws: int, chains: int) -> dict[str, Any]:
     """The same model in plain NumPyro, sampled by its NUTS; for machines where the engine does not import."""
     import jax
     import jax.numpy as jnp
@@ -248,7 +259,7 @@ def summary(effect: np.ndarray, parameters: list[np.ndarray]) -> dict[str, float
 
 def measured(case: str, *, scale: float, draws: int, chains: int) -> dict[str, Any]:
     """One case on this process's device, by the engine where it imports."""
-    options = {"scale": scale, "draws": draws, "chains": chains, "gradients": True}
+    options = {"scale": scale, "draws": draws, "chains": chains}
     try:
         import hitlbayes.inference.sampler  # noqa: F401
     except ImportError as error:
@@ -273,17 +284,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     heads = ("case", "rows", "device", "sampler", *names)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * 4 + "--:|" * len(names)]
     for row in rows:
-        if "failed" in row:
-            lines.append(
-                f"| {row['case']} | | {row['device']} | {row['failed'].splitlines()[-1][-150:]} |" + " |" * 8
-            )
-            continue
         values = [f"{row[name]:.4g}" if name in row else "–" for name in names]
-        lines.append(
-            "| "
-            + " | ".join([row["case"], f"{row['rows']:,}", row["device"], row["sampler"], *values])
-            + " |"
-        )
+        how = row["failed"].splitlines()[-1][-150:] if "failed" in row else row["sampler"]
+        cells = [row["case"], f"{row['rows']:,}" if "rows" in row else "", row["device"], how, *values]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -320,8 +324,13 @@ def main() -> None:
     for case in asked.cases:
         for name in platforms:
             environment = {"JAX_PLATFORMS": name, "HITLBAYES_CACHE": ""}
-            arguments = {"case": case, "scale": asked.scale, "draws": asked.draws, "chains": asked.chains}
-            one = measure("gpu", "measured", arguments=arguments, limit=asked.limit, environment=environment)
+            arguments = {"case": case, "scale": asked.scale, "chains": asked.chains}
+            run = partial(measure, "gpu", limit=asked.limit, environment=environment)
+            first = run("time_gradients", arguments=arguments)
+            if "failed" in first:
+                print(f"gradients: {first['failed']}", file=sys.stderr, flush=True)
+                first = {}
+            one = first | run("measured", arguments={**arguments, "draws": asked.draws})
             kind = found["devices"].get("gpu" if name == "cuda" else name, name)
             rows.append({**one, "case": case, "platform": name, "device": kind})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)

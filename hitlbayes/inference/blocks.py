@@ -58,7 +58,9 @@ def _did(scale: jax.Array, rho: jax.Array) -> jax.Array:
 BLOCKS = {
     "level": Block(("level",), (), 1, ("level",), _level),
     "slope": Block(("level", "effect"), ("effect",), 2, ("level", "effect"), _slope),
-    "did": Block(("level", "drift", "effect"), ("drift", "effect"), 2, ("level", "post"), _did, ("drift", "effect")),
+    "did": Block(
+        ("level", "drift", "effect"), ("drift", "effect"), 2, ("level", "post"), _did, ("drift", "effect")
+    ),
 }
 
 

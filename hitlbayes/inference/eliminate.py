@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.hyper import Hyper
+from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.problem import Layout, Problem
 from hitlbayes.inference.shocks import pairs
 from hitlbayes.inference.sums import over_slots, total

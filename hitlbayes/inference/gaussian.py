@@ -16,9 +16,9 @@ import numpy as np
 
 from hitlbayes.inference import psis
 from hitlbayes.inference.effects import own_effects
+from hitlbayes.inference.hyper import turned
 from hitlbayes.inference.importance import pilot, weigh
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, single
-from hitlbayes.inference.hyper import turned
 from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.proposal import Density, match_moments
 from hitlbayes.inference.rebend import rebend

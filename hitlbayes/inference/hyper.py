@@ -3,14 +3,14 @@
 A coordinate x is undone by `natural`, in three steps that begin at what is always true and are fitted to
 pilot draws (`hitlbayes.inference.rebend`):
 
-scale        s = w sinh(x), straight near zero and logarithmic beyond w; or |w| u with u sqrt(1 + u^2) = x, for
-             a scale whose square is nearly normal. Scales are signed: nothing happens at zero.
+scale        s = w sinh(x), straight near zero and logarithmic beyond w; or |w| u with u sqrt(1 + u^2) = x,
+             for a scale whose square is nearly normal. Scales are signed: nothing happens at zero.
 shear        Treated units show the sum of drift and effect, d^2 + e^2, controls d^2 alone, so that d falls as
              e^2 grows: d = D exp(-c e^2), and D has the coordinate.
 correlation  What data know of a correlation rho is how large rho times its scale s is: much about rho where s
              is large, nothing where s is zero. So y = atanh(rho) is standardised by what prior and data
-             together say of it at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v; the funnel between
-             s and rho is gone. The prior's own tails are heavier, cosh(y)^(-2 lkj), and so are y's where s is
+             together say of it at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v; the funnel
+             between s and rho is gone. The prior's own tails are heavier, cosh(y)^(-2 lkj), and so are y's where s is
              small: y = s a v / P + t / sqrt(P) with t as `heavy_tailed` has it.
 """
 

@@ -33,10 +33,18 @@ import jax.numpy as jnp
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import reduce_outer, unit_factors, unit_system
+from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
 from hitlbayes.inference.linear import Vector
 from hitlbayes.inference.outer import OuterSystem, make_system, solve_outer
-from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
-from hitlbayes.inference.problem import Beliefs, Layout, Problem, cutpoint_logprior, cutpoints, outer_prior, split_outer
+from hitlbayes.inference.problem import (
+    Beliefs,
+    Layout,
+    Problem,
+    cutpoint_logprior,
+    cutpoints,
+    outer_prior,
+    split_outer,
+)
 from hitlbayes.inference.rows import anchored
 from hitlbayes.inference.shocks import (
     Grid,

@@ -27,8 +27,8 @@ import jax.numpy as jnp
 from hitlbayes.inference import linear
 from hitlbayes.inference.columns import parts_to_outer
 from hitlbayes.inference.eliminate import whitened
-from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
+from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.problem import Array, Beliefs, Layout, outer_prior
 from hitlbayes.inference.runtime import quick_jit
 from hitlbayes.inference.shocks import level_at

@@ -18,7 +18,7 @@ axis, so that inner loops are long and never divide an index.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,8 +63,8 @@ class Beliefs(NamedTuple):
     aux_sd : (k_aux,) half-normal scale of each residual SD (Gaussian)
     concentration : (K,) Dirichlet on the category probabilities at eta = 0 (ordinal)
     fixed : (k,) value at which a hyperparameter is held; NaN where it is free
-    bend : (k_scales,) w of `hitlbayes.inference.hyper.scale_at`: how the sampler's coordinate bends from straight, where a scale may
-        be zero, to logarithmic (w > 0) or quadratic (w < 0) well above |w|
+    bend : (k_scales,) w of `hitlbayes.inference.hyper.scale_at`: how the sampler's coordinate bends from
+        straight, where a scale may be zero, to logarithmic (w > 0) or quadratic (w < 0) well above |w|
     slope, sharpness : (k_correlations,) where the data put correlation times scale, and one over its
         variance: they make the coordinates of the correlations (`hitlbayes.inference.hyper.natural`)
     shear : () by how much log drift falls for each square of the effect's SD (`natural` too)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
@@ -66,8 +67,10 @@ SELDOM: Options = SINGLE | {"xla_cpu_use_fusion_emitters": False, "xla_backend_o
 
 @cache
 def known_options(*, seldom: bool = False) -> Options:
-    """Options of `SINGLE`, or of `SELDOM`, that the installed compiler knows."""
+    """Options of `SINGLE`, or of `SELDOM`, that the installed compiler knows; none for an accelerator."""
     wanted = SELDOM if seldom else SINGLE
+    if jax.default_backend() != "cpu":
+        return {}
 
     def known(name: str) -> bool:
         try:
@@ -94,6 +97,11 @@ def quick_jit(function: Callable[..., T], *, static_argnames: str, seldom: bool 
     for name in ("lower", "eval_shape"):
         setattr(call, name, lambda *args, _name=name, **options: getattr(made(), _name)(*args, **options))
     return call
+
+
+def on_processor(tree: Any) -> bool:
+    """Whether a tree's arrays are in a processor's memory, not in an accelerator's."""
+    return all(d.platform == "cpu" for a in jax.tree.leaves(tree) for d in jnp.asarray(a).devices())
 
 
 def cores() -> int:

@@ -26,7 +26,7 @@ from hitlbayes.inference.laplace import Anchor, State
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
-from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, quick_jit, silent
+from hitlbayes.inference.runtime import Progress, in_threads, meanwhile, on_processor, quick_jit, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat
 
 T = TypeVar("T")
@@ -98,6 +98,42 @@ def advance(
         return walker, Record(walker.kept, step.acceptance, step.diverged, walker.slope[: layout.n_hyper])
 
     return jax.lax.scan(body, walker, None, length=BLOCK)
+
+
+@partial(quick_jit, static_argnames="layout")
+def advance_together(
+    walkers: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
+) -> tuple[hmc.Walker, Record]:
+    """BLOCK draws of every chain at once; arrays of walkers and records lead with the chains."""
+    one = partial(advance, target=target, focus=focus, adapt=adapt, layout=layout)
+    return jax.vmap(lambda walker: one(walker))(walkers)
+
+
+def advance_each(
+    walkers: Sequence[hmc.Walker],
+    target: hmc.Target,
+    focus: Focus,
+    *,
+    adapt: bool,
+    layout: Layout,
+    keep: Callable[[int, hmc.Walker, Record], None],
+) -> None:
+    """BLOCK draws of every chain, handed to `keep` with the chain's number.
+
+    On a processor each chain has a core; on an accelerator they are computed together.
+    """
+    flag = jnp.asarray(adapt)
+
+    def one(i: int) -> None:
+        keep(i, *advance(walkers[i], target, focus, flag, layout=layout))
+
+    if on_processor(target.problem):
+        in_threads(one, len(walkers))
+        return
+    together = jax.tree.map(lambda *parts: jnp.stack(parts), *walkers)
+    moved = advance_together(together, target, focus, flag, layout=layout)
+    for i in range(len(walkers)):
+        keep(i, *jax.tree.map(lambda a, i=i: a[i], moved))
 
 
 @partial(quick_jit, static_argnames="layout", seldom=True)
@@ -185,7 +221,8 @@ def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focu
     """Have the program of `advance` ready, from the shapes of its arguments (an anchor's) alone."""
     target = _single.eval_shape(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
     walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
-    advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
+    if on_processor(problem):
+        advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 
 def warm_up(
@@ -200,13 +237,15 @@ def warm_up(
     seen: list[list[Record]] = []
     for block in range(blocks + 1):
         target = target._replace(surrogate=learnt(seen, target, layout=layout)) if block == 1 else target
+        moved: dict[int, tuple[hmc.Walker, Record]] = {}
+
+        def keep(i: int, walker: hmc.Walker, record: Record) -> None:
+            moved[i] = walker, record  # noqa: B023
+
         now = [walker._replace(averages=afresh) for walker in walkers]
-        moved = in_threads(
-            lambda i: advance(now[i], target, focus, jnp.asarray(True), layout=layout),  # noqa: B023
-            chains,
-        )
-        walkers = [walker for walker, _ in moved]
-        seen.append([record for _, record in moved])
+        advance_each(now, target, focus, adapt=True, layout=layout, keep=keep)
+        walkers = [moved[i][0] for i in range(chains)]
+        seen.append([moved[i][1] for i in range(chains)])
     target = target._replace(surrogate=learnt(seen, target, layout=layout))
     psi = np.concatenate([record.kept.psi for records in seen[1:] for record in records])
     return walkers, target, psi
@@ -216,7 +255,9 @@ def learnt(seen: list[list[Record]], target: hmc.Target, *, layout: Layout) -> S
     """The surrogate that fits the slopes of these records, those on the way in left out."""
     late = [slice(BLOCK // 2, None), *[slice(None)] * len(seen)]
     psi, slope = (
-        np.concatenate([part(record)[rows] for block, rows in zip(seen, late, strict=False) for record in block])
+        np.concatenate(
+            [part(record)[rows] for block, rows in zip(seen, late, strict=False) for record in block]
+        )
         for part in (lambda record: record.kept.psi, lambda record: record.slope)
     )
     z = np.linalg.solve(np.asarray(target.anchor.root), (psi - np.asarray(target.anchor.psi)).T).T
@@ -236,29 +277,47 @@ def run_chains(
     """`draws` draws of every chain: arrays (chains, draws, ...), or None where a storage has them."""
     blocks, chains = -(-draws // BLOCK), len(walkers)
     at, done = list(walkers), [0] * chains
-    records: list[list[Record]] = [[] for _ in walkers]
+    kept = (
+        None if storage is not None else room(walkers[0], target, focus, layout, chains=chains, draws=draws)
+    )
     if storage is not None:
         for i in range(chains):
             done[i], arrays = storage.reached(i)
             at[i] = unpack(arrays, walkers[i]) if done[i] else at[i]
 
-    def one(i: int) -> None:
-        for block in range(done[i], blocks):
-            at[i], record = advance(at[i], target, focus, jnp.asarray(False), layout=layout)
-            record = jax.tree.map(np.asarray, record)
-            if storage is None:
-                records[i].append(record)
-            else:
-                storage.put(i, block, record, pack(at[i]))
-            done[i] += 1
-            progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
+    def keep(chain: int, walker: hmc.Walker, record: Record) -> None:
+        at[chain], record = walker, jax.tree.map(np.asarray, record)
+        if storage is not None:
+            storage.put(chain, done[chain], record, pack(walker))
+        else:
+            rows = slice(BLOCK * done[chain], min(BLOCK * (done[chain] + 1), draws))
+            for all_draws, block in zip(jax.tree.leaves(kept), jax.tree.leaves(record), strict=True):
+                all_draws[chain, rows] = block[: rows.stop - rows.start]
+        done[chain] += 1
+        progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
 
     progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
-    in_threads(one, chains)
-    if storage is not None:
-        return None
-    by_chain = [jax.tree.map(lambda *parts: np.concatenate(parts)[:draws], *parts) for parts in records]
-    return jax.tree.map(lambda *chains: np.stack(chains), *by_chain)
+    # Chains of an interrupted run may have come to different blocks.
+    while behind := [i for i in range(chains) if done[i] == min(done) < blocks]:
+        now = [at[i] for i in behind]
+        advance_each(
+            now,
+            target,
+            focus,
+            adapt=False,
+            layout=layout,
+            keep=lambda i, walker, record, behind=tuple(behind): keep(behind[i], walker, record),
+        )
+    return kept
+
+
+def room(
+    walker: hmc.Walker, target: hmc.Target, focus: Focus, layout: Layout, *, chains: int, draws: int
+) -> Record:
+    """Arrays (chains, draws, ...) for all records; blocks that are joined later would be there twice."""
+    flag = jnp.asarray(False)
+    _, like = advance.eval_shape(walker, target, focus, flag, layout=layout)  # type: ignore[attr-defined]
+    return jax.tree.map(lambda a: np.empty((chains, draws, *a.shape[1:]), a.dtype), like)
 
 
 def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:

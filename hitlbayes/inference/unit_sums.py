@@ -15,8 +15,8 @@ import numpy as np
 
 from hitlbayes.inference import linear
 from hitlbayes.inference.eliminate import Units, by_unit, explained_by, reduce_units, unit_system
-from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.hyper import Hyper
+from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Array, Layout
 from hitlbayes.inference.sums import log_products, over_slots, over_units, total
 

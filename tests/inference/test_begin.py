@@ -11,10 +11,11 @@ import pytest
 import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
+from hitlbayes.inference.hyper import unpack_hyper
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.precision import narrowed
-from hitlbayes.inference.hyper import unpack_hyper
 from hitlbayes.inference.runtime import session
+from hitlbayes.inference.surrogate import flat
 from hitlbayes.studies.did import did_model
 
 CLOSE = 0.1  # half a posterior SD of a logit from 120 trials: prior, skewness and chance
@@ -30,7 +31,7 @@ def test_the_first_draw_of_a_chain_is_its_start() -> None:
         sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
         state = State(jnp.asarray(model.start), jnp.asarray(model.outer), *map(jnp.zeros, sizes))
         anchor = find_anchor(state, problem, beliefs, layout=layout)
-        target = hmc.single(hmc.Target(anchor, problem, beliefs))
+        target = hmc.single(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
         begun = hmc.start(jax.random.key(1), target, layout=layout, log_angle=jnp.asarray(0.0))
         moved, step = hmc.draw(begun, target, narrowed(focus), layout=layout, adapt=jnp.asarray(True))
         (value, _), slope = hmc.density_and_slope(begun.z, target, layout=layout)

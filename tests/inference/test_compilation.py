@@ -18,6 +18,7 @@ from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.runtime import session
+from hitlbayes.inference.surrogate import flat
 
 from .chats import chat_log, engine_model, unlike_priors
 
@@ -99,7 +100,8 @@ def test_single_precision_moves_the_posterior_by_far_less_than_a_posterior_sd(fa
             jnp.zeros((layout.n_units, layout.width)),
             jnp.zeros((layout.slots, layout.n_units)),
         )
-        target = hmc.Target(find_anchor(state, problem, beliefs, layout=layout), problem, beliefs)
+        anchor = find_anchor(state, problem, beliefs, layout=layout)
+        target = hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper))
         z = np.random.default_rng(1).normal(size=(POINTS, layout.n_latent)).astype(np.float32)
         at = jax.jit(partial(hmc.density_and_slope, layout=layout))
         exact, low = (
