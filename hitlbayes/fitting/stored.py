@@ -12,7 +12,8 @@ from hitlbayes.fitting.blocks import Store, begin, begun, open_store, put, reach
 from hitlbayes.fitting.fingerprint import fingerprint
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import unit_dims, unit_draws
-from hitlbayes.inference import gaussian, sampler
+from hitlbayes.inference import gaussian
+from hitlbayes.inference.chains import BLOCK, Record, Storage
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Beliefs
 from hitlbayes.inference.runtime import Progress, cores
@@ -26,7 +27,7 @@ def open_run(folder: str | Path, model: Model, *, draws: int, chains: int, seed:
     SpecError
         The folder holds another run, or something else.
     """
-    block = gaussian.BATCH if model.cells.family == "gaussian" else sampler.BLOCK
+    block = gaussian.BATCH if model.cells.family == "gaussian" else BLOCK
     return open_store(
         folder,
         about=fingerprint(model, draws=draws, chains=chains, seed=seed, block=block),
@@ -38,18 +39,18 @@ def open_run(folder: str | Path, model: Model, *, draws: int, chains: int, seed:
     )
 
 
-def storage_of(store: Store, model: Model) -> sampler.Storage:
+def storage_of(store: Store, model: Model) -> Storage:
     """Callbacks of the sampler that keep its blocks in a store."""
 
-    def keep(chain: int, block: int, record: sampler.Record, state: Sequence[np.ndarray]) -> None:
+    def keep(chain: int, block: int, record: Record, state: Sequence[np.ndarray]) -> None:
         _, _, unit, drawn = record.kept
         units = unit_draws(model, *map(np.asarray, (unit, drawn.own, drawn.unit)))
         put(store, chain, block, units=units, small=small_of(record), state=state)
 
-    return sampler.Storage(partial(begun, store), partial(begin, store), partial(reached, store), keep)
+    return Storage(partial(begun, store), partial(begin, store), partial(reached, store), keep)
 
 
-def small_of(record: sampler.Record) -> dict[str, np.ndarray]:
+def small_of(record: Record) -> dict[str, np.ndarray]:
     """The arrays of a record that do not grow with the units, by name."""
     psi, outer, _, drawn = record.kept
     found = {"psi": psi, "outer": outer, "average": drawn.average}

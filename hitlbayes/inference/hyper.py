@@ -6,12 +6,12 @@ pilot draws (`hitlbayes.inference.rebend`):
 scale        s = w sinh(x), straight near zero and logarithmic beyond w; or |w| u with u sqrt(1 + u^2) = x,
              for a scale whose square is nearly normal. Scales are signed: nothing happens at zero.
 shear        Treated units show the sum of drift and effect, d^2 + e^2, controls d^2 alone, so that d falls as
-             e^2 grows: d = D exp(-c e^2), and D has the coordinate.
+             e^2 grows: d = D / sqrt(1 + c e^2), and D has the coordinate.
 correlation  What data know of a correlation rho is how large rho times its scale s is: much about rho where s
              is large, nothing where s is zero. So y = atanh(rho) is standardised by what prior and data
              together say of it at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v; the funnel
-             between s and rho is gone. The prior's own tails are heavier, cosh(y)^(-2 lkj), and so are y's where s is
-             small: y = s a v / P + t / sqrt(P) with t as `heavy_tailed` has it.
+             between s and rho is gone. The prior's own tails are heavier, cosh(y)^(-2 lkj), and so are y's
+             where s is small: y = s a v / P + t / sqrt(P) with t as `heavy_tailed` has it.
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ def log_slope(scale: Array, bend: Array, *, xp: Any = jnp) -> Array:
 
 
 def sheared(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> Array:
-    """What is added to the log of each scale (..., k_scales): -c e^2 to the drift's, nothing to others'."""
+    """What is added to the log of each scale (..., k_scales): -log(1 + c e^2) / 2 to the drift's alone."""
     added = BLOCKS[layout.block].added
     if added is None:
         return xp.zeros_like(scale)
     falling, rising = (BLOCKS[layout.block].scales.index(name) for name in added)
     here = xp.arange(layout.n_scales) == falling
-    return xp.where(here, -beliefs.shear * scale[..., rising : rising + 1] ** 2, 0.0)
+    return xp.where(here, -0.5 * xp.log1p(beliefs.shear * scale[..., rising : rising + 1] ** 2), 0.0)
 
 
 def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> tuple[Array, Array]:

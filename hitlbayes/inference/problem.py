@@ -67,7 +67,7 @@ class Beliefs(NamedTuple):
         straight, where a scale may be zero, to logarithmic (w > 0) or quadratic (w < 0) well above |w|
     slope, sharpness : (k_correlations,) where the data put correlation times scale, and one over its
         variance: they make the coordinates of the correlations (`hitlbayes.inference.hyper.natural`)
-    shear : () by how much log drift falls for each square of the effect's SD (`natural` too)
+    shear : () by what share the drift's variance falls as that of the effect grows by one (`natural` too)
     """
 
     coef_loc: Array

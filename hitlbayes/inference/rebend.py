@@ -19,6 +19,7 @@ from hitlbayes.inference.problem import Beliefs, Layout
 
 SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
 NEAR_ZERO = 4.0  # spreads; nearer, a coordinate that is bent at zero has a spike there
+LARGEST_SHEAR = 4.0  # of one over the mean square of the scale that grows
 BENDS = 2.0 ** np.arange(2.0, -4.0, -1.0)  # medians
 BY_CHANCE = 0.05  # asymmetry of deciles that a few hundred draws show
 
@@ -60,7 +61,7 @@ def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout)
 
 
 def _shear(scale: np.ndarray, weights: np.ndarray, free: np.ndarray, layout: Layout) -> np.ndarray:
-    """By how much the log of one scale falls for each square of another, in draws (n, k_scales); never rises.
+    """The shear with which draws (n, k_scales) of two scales have squares without covariance; never below zero.
 
     Zero where the block has no such pair, or one of them is held.
     """
@@ -68,10 +69,11 @@ def _shear(scale: np.ndarray, weights: np.ndarray, free: np.ndarray, layout: Lay
     places = [block.scales.index(name) for name in block.added or ()]
     if not places or not free[places].all():
         return np.zeros(())
-    falling, rising = scale[:, places].T
-    y, x = np.log(np.maximum(np.abs(falling), SMALLEST)), rising**2
-    x = x - weights @ x
-    return np.maximum(0.0, -(weights @ (x * y)) / max(weights @ x**2, SMALLEST**4))
+    falling, rising = (scale[:, places] ** 2).T
+    moved = rising - weights @ rising
+    together, both = weights @ (moved * falling), weights @ (moved * rising * falling)
+    size = max(float(weights @ rising), SMALLEST**2)
+    return np.asarray(np.clip(-together / both if both > 0 else 0.0, 0.0, LARGEST_SHEAR / size))
 
 
 def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:

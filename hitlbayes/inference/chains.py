@@ -1,0 +1,183 @@
+"""Chains side by side: blocks of draws, where they are kept, and how a run that was cut short goes on.
+
+What a chain goes on from is its walker. Where a `Storage` keeps the start and each block's draws and walker,
+a run that was cut short goes on from the last whole block, and makes the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hitlbayes.inference import hmc
+from hitlbayes.inference.effects import Focus
+from hitlbayes.inference.problem import Layout
+from hitlbayes.inference.runtime import Progress, in_threads, on_processor, quick_jit
+
+T = TypeVar("T")
+
+BLOCK = 50
+
+
+class Record(NamedTuple):
+    """What is kept of each draw; arrays lead with (chains, draws, ...).
+
+    kept : the model's state and effects
+    acceptance, diverged : () of the trajectory
+    slope : (k,) of -R along the hyperparameters' coordinates, at the draw
+    """
+
+    kept: hmc.Kept
+    acceptance: jax.Array
+    diverged: jax.Array
+    slope: jax.Array
+
+
+class Storage(NamedTuple):
+    """Callbacks that keep a run; what a run goes on from are arrays in a fixed order.
+
+    begun : () -> what `begin` was given in an earlier run, None if there was none
+    begin : (arrays) what follows from warm-up
+    reached : (chain) -> how many of its blocks count, and the arrays that the last `put` was given
+    put : (chain, block, record, arrays) a block's draws, and what the chain goes on from
+    """
+
+    begun: Callable[[], Sequence[np.ndarray] | None]
+    begin: Callable[[Sequence[np.ndarray]], None]
+    reached: Callable[[int], tuple[int, Sequence[np.ndarray]]]
+    put: Callable[[int, int, Record, Sequence[np.ndarray]], None]
+
+
+@partial(quick_jit, static_argnames="layout")
+def advance(
+    walker: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
+) -> tuple[hmc.Walker, Record]:
+    """BLOCK draws of one chain."""
+
+    def body(walker: hmc.Walker, _: None) -> tuple[hmc.Walker, Record]:
+        walker, step = hmc.draw(walker, target, focus, layout=layout, adapt=adapt)
+        return walker, Record(walker.kept, step.acceptance, step.diverged, walker.slope[: layout.n_hyper])
+
+    return jax.lax.scan(body, walker, None, length=BLOCK)
+
+
+@partial(quick_jit, static_argnames="layout")
+def advance_together(
+    walkers: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
+) -> tuple[hmc.Walker, Record]:
+    """BLOCK draws of every chain at once; arrays of walkers and records lead with the chains."""
+    one = partial(advance, target=target, focus=focus, adapt=adapt, layout=layout)
+    return jax.vmap(lambda walker: one(walker))(walkers)
+
+
+def advance_each(
+    walkers: Sequence[hmc.Walker],
+    target: hmc.Target,
+    focus: Focus,
+    *,
+    adapt: bool,
+    layout: Layout,
+    keep: Callable[[int, hmc.Walker, Record], None],
+) -> None:
+    """BLOCK draws of every chain, handed to `keep` with the chain's number.
+
+    On a processor each chain has a core; on an accelerator they are computed together.
+    """
+    flag = jnp.asarray(adapt)
+
+    def one(i: int) -> None:
+        keep(i, *advance(walkers[i], target, focus, flag, layout=layout))
+
+    if on_processor(target.problem):
+        in_threads(one, len(walkers))
+        return
+    together = jax.tree.map(lambda *parts: jnp.stack(parts), *walkers)
+    moved = advance_together(together, target, focus, flag, layout=layout)
+    for i in range(len(walkers)):
+        keep(i, *jax.tree.map(lambda a, i=i: a[i], moved))
+
+
+@partial(quick_jit, static_argnames="layout", seldom=True)
+def begin(key: jax.Array, target: hmc.Target, log_angle: jax.Array, *, layout: Layout) -> hmc.Walker:
+    """A chain at a draw of the standard normal."""
+    return hmc.start(key, target, layout=layout, log_angle=log_angle)
+
+
+def run_chains(
+    walkers: Sequence[hmc.Walker],
+    target: hmc.Target,
+    focus: Focus,
+    *,
+    layout: Layout,
+    draws: int,
+    progress: Progress,
+    storage: Storage | None = None,
+) -> Record | None:
+    """`draws` draws of every chain: arrays (chains, draws, ...), or None where a storage has them."""
+    blocks, chains = -(-draws // BLOCK), len(walkers)
+    at, done = list(walkers), [0] * chains
+    kept = (
+        None if storage is not None else room(walkers[0], target, focus, layout, chains=chains, draws=draws)
+    )
+    if storage is not None:
+        for i in range(chains):
+            done[i], arrays = storage.reached(i)
+            at[i] = unpack(arrays, walkers[i]) if done[i] else at[i]
+
+    def keep(chain: int, walker: hmc.Walker, record: Record) -> None:
+        at[chain], record = walker, jax.tree.map(np.asarray, record)
+        if storage is not None:
+            storage.put(chain, done[chain], record, pack(walker))
+        else:
+            rows = slice(BLOCK * done[chain], min(BLOCK * (done[chain] + 1), draws))
+            for all_draws, block in zip(jax.tree.leaves(kept), jax.tree.leaves(record), strict=True):
+                all_draws[chain, rows] = block[: rows.stop - rows.start]
+        done[chain] += 1
+        progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
+
+    progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
+    # Chains of an interrupted run may have come to different blocks.
+    while behind := [i for i in range(chains) if done[i] == min(done) < blocks]:
+        now = [at[i] for i in behind]
+        advance_each(
+            now,
+            target,
+            focus,
+            adapt=False,
+            layout=layout,
+            keep=lambda i, walker, record, behind=tuple(behind): keep(behind[i], walker, record),
+        )
+    return kept
+
+
+def room(
+    walker: hmc.Walker, target: hmc.Target, focus: Focus, layout: Layout, *, chains: int, draws: int
+) -> Record:
+    """Arrays (chains, draws, ...) for all records; blocks that are joined later would be there twice."""
+    flag = jnp.asarray(False)
+    _, like = advance.eval_shape(walker, target, focus, flag, layout=layout)  # type: ignore[attr-defined]
+    return jax.tree.map(lambda a: np.empty((chains, draws, *a.shape[1:]), a.dtype), like)
+
+
+def pack(tree: Any) -> list[np.ndarray]:
+    """The leaves of a tree as numpy arrays; random keys as their data."""
+    return [np.asarray(jax.random.key_data(a) if _is_key(a) else a) for a in jax.tree.leaves(tree)]
+
+
+def unpack(arrays: Sequence[np.ndarray], like: T) -> T:
+    """The tree of which `pack` gave the arrays; `like` has its structure."""
+    leaves, structure = jax.tree.flatten(like)
+    made = [
+        jax.random.wrap_key_data(jnp.asarray(a)) if _is_key(leaf) else jnp.asarray(a)
+        for a, leaf in zip(arrays, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, made)
+
+
+def _is_key(a: Any) -> bool:
+    return jnp.issubdtype(a.dtype, jax.dtypes.prng_key)
