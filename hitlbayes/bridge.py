@@ -21,8 +21,9 @@ from hitlbayes.diagnostics import R_HAT_LIMIT, Check, diagnose, judge, split_r_h
 from hitlbayes.errors import ConvergenceWarning, FitError, SpecError
 from hitlbayes.fitting.naming import plain_labels
 from hitlbayes.fitting.progress import follow
-from hitlbayes.fitting.run import on_device
+from hitlbayes.fitting.run import on_device, platforms
 from hitlbayes.inference import general
+from hitlbayes.inference.devices import choose_device
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.mixed import SEED, Device, Sampling
 from hitlbayes.translate import Translation, translate
@@ -102,7 +103,8 @@ def sample(
         raise SpecError(
             f"tune={tune}, target_accept={target_accept}; expected at least 1, and between 0 and 1."
         )
-    with session(), on_device(device), follow("sampling", show=progress) as report:
+    known = None if device is None else choose_device(device, rows=0, gradients=True, found=platforms())[0]
+    with session(), on_device(known), follow("sampling", show=progress) as report:
         report("translating", 0.0)
         translation = translate(model, names=_names(model, var_names))
         drawn = _draw(model, translation, sampling, tune=tune, target_accept=target_accept, report=report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from hitlbayes.errors import SpecError
 from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draws
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
 from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
+from hitlbayes.inference.devices import choose_device
 from hitlbayes.inference.gaussian import BATCH, Weighed, effect_batches, sample_hyper
 from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
@@ -70,10 +70,18 @@ def run(
     SpecError
         The device is not on this machine, or the folder is of another run.
     """
-    with session(), on_device(device):
+    gaussian = model.cells.family == "gaussian"
+    name, why = choose_device(device, rows=len(model.cells.n), gradients=not gaussian, found=platforms())
+    with session(), on_device(name):
         kept = None if store is None else open_run(store, model, draws=draws, chains=chains, seed=seed)
-        task = _run_gaussian if model.cells.family == "gaussian" else _run_hmc
-        return task(model, draws=draws, chains=chains, seed=seed, store=kept, progress=progress)
+        task = _run_gaussian if gaussian else _run_hmc
+        made = task(model, draws=draws, chains=chains, seed=seed, store=kept, progress=progress)
+    return replace(made, sampler=f"{made.sampler} ({why})") if why else made
+
+
+def platforms() -> set[str]:
+    """Kinds of devices that JAX finds on this machine."""
+    return {"cpu"} | {device.platform for device in jax.devices()}
 
 
 @contextmanager
@@ -82,9 +90,6 @@ def on_device(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    found = {"cpu"} | {d.platform for d in jax.devices()}
-    if name not in found:
-        raise SpecError(f"device {name!r} is not on this machine; it has: {', '.join(sorted(found))}.")
     with jax.default_device(jax.devices(name)[0]):
         yield
 

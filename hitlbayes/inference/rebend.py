@@ -61,9 +61,9 @@ def stretch(psi: np.ndarray, before: Beliefs, after: Beliefs, *, layout: Layout)
 
 
 def _shear(scale: np.ndarray, weights: np.ndarray, free: np.ndarray, layout: Layout) -> np.ndarray:
-    """The shear with which draws (n, k_scales) of two scales have squares without covariance; never below zero.
+    """The shear with which draws (n, k_scales) of two scales have squares without covariance.
 
-    Zero where the block has no such pair, or one of them is held.
+    Never below zero; zero where the block has no such pair, or one of them is held.
     """
     block = BLOCKS[layout.block]
     places = [block.scales.index(name) for name in block.added or ()]

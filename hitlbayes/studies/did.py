@@ -105,7 +105,8 @@ def fit_did(
     draws, chains, seed : int
         Draws of each chain; the same seed gives the same draws.
     device : {"cpu", "gpu"}, optional
-        Where to compute; JAX's default device by default.
+        Where to compute. By default on an accelerator where there is one and a gradient is work enough for
+        it; `Fit.sampler` then says why.
     store : str or Path, optional
         Folder in which draws are kept, a block at a time: a run that is cut short, by Ctrl-C or a kill, goes
         on from the last whole block when the same call is made again, and gives the same draws. Units' draws
