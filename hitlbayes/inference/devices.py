@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from hitlbayes.errors import SpecError
 
-# An H100 took 1.1 to 1.6 ms for four chains' gradients from 3,555 rows to 1.2 million; 16 cores took 34 ms for
-# 115,000 rows and 155 ms for 1.2 million (benchmarks/README.md).
+# Gradients of four chains took an H100 1.1 to 1.6 ms, from 3,555 rows to 1.2 million, and 16 cores 34 ms for
+# 115,000 rows, 155 ms for 1.2 million (benchmarks/README.md).
 ENOUGH_ROWS = 100_000
 
 
