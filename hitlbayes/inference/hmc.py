@@ -3,9 +3,13 @@
 The target is exp(-|z|^2/2 - R(z)) with R small. A trajectory alternates kicks by the gradient of R with
 exact rotations of (z, momentum), which is the flow of the standard normal part
 (Neal 2011, section 5.5.1; Shahbaba, Lan, Johnson and Neal 2014, doi:10.1007/s11222-012-9373-1).
-With R = 0 every proposal is accepted, whatever the angle and the dimension. The angle is adapted to an
-acceptance rate of .85 by dual averaging and jittered, so that stiff places are crossed in short steps now
-and then. A draw takes as many rotations as make up about a quarter of a turn, where successive draws are
+With R = 0 every proposal is accepted, whatever the angle and the dimension. Kicks are made at the nodes of
+Gauss-Lobatto quadrature over the trajectory, with its weights: what R does to first order along the rotation
+is then integrated to a high order (McLachlan 1995, Composition methods in the presence of small parameters), at the price of the trapezoid.
+What R has of the few hyperparameters is steep, and nearly all of it a function of them alone: they move along
+a surrogate of it between walls (`hitlbayes.inference.glide`), and kicks are by the rest. The angle is adapted
+to an acceptance rate of .85 by dual averaging and jittered, so that stiff places are crossed in short steps
+now and then. A draw takes as many rotations as make up about a quarter of a turn, where successive draws are
 nearly independent: two where the map is good, more where small data leave the hyperparameters far from
 normal.
 
