@@ -5,7 +5,8 @@ exact rotations of (z, momentum), which is the flow of the standard normal part
 (Neal 2011, section 5.5.1; Shahbaba, Lan, Johnson and Neal 2014, doi:10.1007/s11222-012-9373-1).
 With R = 0 every proposal is accepted, whatever the angle and the dimension. Kicks are made at the nodes of
 Gauss-Lobatto quadrature over the trajectory, with its weights: what R does to first order along the rotation
-is then integrated to a high order (McLachlan 1995, Composition methods in the presence of small parameters), at the price of the trapezoid.
+is then integrated to a high order at the price of the trapezoid (McLachlan 1995, Composition methods in the
+presence of small parameters).
 What R has of the few hyperparameters is steep, and nearly all of it a function of them alone: they move along
 a surrogate of it between walls (`hitlbayes.inference.glide`), and kicks are by the rest. The angle is adapted
 to an acceptance rate of .85 by dual averaging and jittered, so that stiff places are crossed in short steps
