@@ -41,11 +41,13 @@ def glide(
     """Position and momentum (k,) after an angle of the flow of the standard normal and the surrogate."""
     short = angle / STEPS
 
-    def step(_: int, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        z, p = rebound(at[0], at[1] + 0.5 * short * slope_at(surrogate, at[0]), short, walls)
-        return z, p + 0.5 * short * slope_at(surrogate, z)
+    def step(_: int, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        z, p, slope = at
+        z, p = rebound(z, p + 0.5 * short * slope, short, walls)
+        slope = slope_at(surrogate, z)
+        return z, p + 0.5 * short * slope, slope
 
-    return jax.lax.fori_loop(0, STEPS, step, (z, p))
+    return jax.lax.fori_loop(0, STEPS, step, (z, p, slope_at(surrogate, z)))[:2]
 
 
 def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple[jax.Array, jax.Array]:

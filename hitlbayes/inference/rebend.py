@@ -14,7 +14,16 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hitlbayes.inference.blocks import BLOCKS
-from hitlbayes.inference.hyper import Natural, coordinate_of, coordinates_of, natural, sheared
+from hitlbayes.inference.hyper import (
+    Natural,
+    coordinate_of,
+    coordinates_of,
+    heavy_tailed,
+    light_tailed,
+    natural,
+    pull_of,
+    sheared,
+)
 from hitlbayes.inference.problem import Beliefs, Layout
 
 SMALLEST = 1e-4  # of the outcome's SD, a logit or a log point
@@ -94,16 +103,17 @@ def _slope(
     found: Natural, weights: np.ndarray, j: int, beliefs: Beliefs, layout: Layout
 ) -> tuple[float, float]:
     """Slope and sharpness under which the draws of one atanh given its scale are most probable."""
-    n, (scale, atanh) = layout.n_scales, found[:2]
+    scale, atanh = found[:2]
 
     def loss(parameters: np.ndarray) -> float:
         slope, sharpness = parameters[0], np.exp(parameters[1])
         one = beliefs._replace(
             slope=np.full_like(beliefs.slope, slope), sharpness=np.full_like(beliefs.slope, sharpness)
         )
-        x = coordinates_of(found, layout, one)
-        log_slope = natural(x, layout, one, xp=np).log_slope
-        return float(weights @ (0.5 * x[:, n + j] ** 2 + log_slope[:, n + j]))
+        pull, precision = (values[:, j] for values in pull_of(scale, layout, one, xp=np))
+        x = light_tailed(np.sqrt(precision) * (atanh[:, j] - pull / precision), precision, one)
+        log_slope = heavy_tailed(x, precision, one, xp=np)[1] - 0.5 * np.log(precision)
+        return float(weights @ (0.5 * x**2 + log_slope))
 
     partner = BLOCKS[layout.block].scales.index(BLOCKS[layout.block].correlations[j])
     product = np.abs(scale[:, partner]) * np.tanh(atanh[:, j]) * np.sign(scale[:, 0] * scale[:, partner])
