@@ -171,16 +171,17 @@ def draw(
     surrogate = target.surrogate
 
     def kicked(z: jax.Array, p: jax.Array, slope: jax.Array, kick: jax.Array) -> jax.Array:
-        few = kick * (slope[:k] - slope_at(surrogate, z[:k].astype(kick.dtype)))
-        return p + jnp.concatenate([few.astype(dtype), kick.astype(dtype) * slope[k:]])
+        guess = kick * slope_at(surrogate, z[:k].astype(kick.dtype))
+        return (p + kick.astype(dtype) * slope).at[:k].add(-guess.astype(dtype))
 
     def turn(i: jax.Array, at: tuple) -> tuple:
         z, p = at[:2]
         few = (a[:k].astype(turns.dtype) for a in (z, p))
         few = glide(*few, turns[i], walls=walls, surrogate=surrogate)
         c, s = cosines[i].astype(dtype), sines[i].astype(dtype)
-        many = c * z[k:] + s * p[k:], c * p[k:] - s * z[k:]
-        z, p = (jnp.concatenate([a.astype(dtype), b]) for a, b in zip(few, many, strict=True))
+        # All are turned, then the few are put in place: joined, they would be slow to loop over.
+        many = c * z + s * p, c * p - s * z
+        z, p = (b.at[:k].set(a.astype(dtype)) for a, b in zip(few, many, strict=True))
         (value, point), slope = density_and_slope(z, target, layout=layout)
         return z, kicked(z, p, slope, kicks[i + 1]), slope, value, point
 
