@@ -91,7 +91,8 @@ def advance_each(
     flag = jnp.asarray(adapt)
 
     def one(i: int) -> None:
-        keep(i, *advance(walkers[i], target, focus, flag, layout=layout))
+        # Waited for here, so that no more chains run at once than there are cores.
+        keep(i, *jax.block_until_ready(advance(walkers[i], target, focus, flag, layout=layout)))
 
     if on_processor(target.problem):
         in_threads(one, len(walkers))

@@ -35,19 +35,24 @@ def walls_at_zero(psi: jax.Array, root: jax.Array, beliefs: Beliefs, *, layout: 
     return Walls(root[:n] / size[:, None], jnp.where(free, -psi[:n] / size, -jnp.inf))
 
 
-def glide(
-    z: jax.Array, p: jax.Array, angle: jax.Array, *, walls: Walls, surrogate: Surrogate
-) -> tuple[jax.Array, jax.Array]:
-    """Position and momentum (k,) after an angle of the flow of the standard normal and the surrogate."""
+class Few(NamedTuple):
+    """Position and momentum (k,) of the hyperparameters, and the surrogate's slope there."""
+
+    z: jax.Array
+    p: jax.Array
+    slope: jax.Array
+
+
+def glide(at: Few, angle: jax.Array, *, walls: Walls, surrogate: Surrogate) -> Few:
+    """Where an angle of the flow of the standard normal and the surrogate leads."""
     short = angle / STEPS
 
-    def step(_: int, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        z, p, slope = at
-        z, p = rebound(z, p + 0.5 * short * slope, short, walls)
+    def step(_: int, at: Few) -> Few:
+        z, p = rebound(at.z, at.p + 0.5 * short * at.slope, short, walls)
         slope = slope_at(surrogate, z)
-        return z, p + 0.5 * short * slope, slope
+        return Few(z, p + 0.5 * short * slope, slope)
 
-    return jax.lax.fori_loop(0, STEPS, step, (z, p, slope_at(surrogate, z)))[:2]
+    return jax.lax.fori_loop(0, STEPS, step, at)
 
 
 def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple[jax.Array, jax.Array]:

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
-from hitlbayes.inference.glide import glide, walls_at_zero
+from hitlbayes.inference.glide import Few, glide, walls_at_zero
 from hitlbayes.inference.laplace import Anchor, Point, density_and_point, join, split
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
@@ -170,25 +170,25 @@ def draw(
     walls = walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout)
     surrogate = target.surrogate
 
-    def kicked(z: jax.Array, p: jax.Array, slope: jax.Array, kick: jax.Array) -> jax.Array:
-        guess = kick * slope_at(surrogate, z[:k].astype(kick.dtype))
-        return (p + kick.astype(dtype) * slope).at[:k].add(-guess.astype(dtype))
+    def kicked(p: jax.Array, slope: jax.Array, guess: jax.Array, kick: jax.Array) -> jax.Array:
+        return (p + kick.astype(dtype) * slope).at[:k].add(-(kick * guess).astype(dtype))
 
     def turn(i: jax.Array, at: tuple) -> tuple:
-        z, p = at[:2]
-        few = (a[:k].astype(turns.dtype) for a in (z, p))
-        few = glide(*few, turns[i], walls=walls, surrogate=surrogate)
+        z, p, guess = at[:3]
+        few = Few(*(a[:k].astype(turns.dtype) for a in (z, p)), guess)
+        few = glide(few, turns[i], walls=walls, surrogate=surrogate)
         c, s = cosines[i].astype(dtype), sines[i].astype(dtype)
         # All are turned, then the few are put in place: joined, they would be slow to loop over.
         many = c * z + s * p, c * p - s * z
-        z, p = (b.at[:k].set(a.astype(dtype)) for a, b in zip(few, many, strict=True))
+        z, p = (b.at[:k].set(a.astype(dtype)) for a, b in zip(few[:2], many, strict=True))
         (value, point), slope = density_and_slope(z, target, layout=layout)
-        return z, kicked(z, p, slope, kicks[i + 1]), slope, value, point
+        return z, kicked(p, slope, few.slope, kicks[i + 1]), few.slope, slope, value, point
 
     begin = Point(*walker.kept[:3], jnp.zeros_like(anchor.eta))
-    p = kicked(walker.z, momentum, walker.slope, kicks[0])
-    at = (walker.z, p, walker.slope, jnp.zeros_like(walker.value), begin)
-    z, p, slope, value, point = jax.lax.fori_loop(0, count, turn, at)
+    guess = slope_at(surrogate, walker.z[:k].astype(kicks.dtype))
+    p = kicked(momentum, walker.slope, guess, kicks[0])
+    at = (walker.z, p, guess, walker.slope, jnp.zeros_like(walker.value), begin)
+    z, p, _, slope, value, point = jax.lax.fori_loop(0, count, turn, at)
     gain = value - walker.value - 0.5 * total(p**2 - momentum**2)
     gain = jnp.where(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))
