@@ -108,9 +108,7 @@ def test_between_walls_the_law_is_the_normal_cut_off():
 
 def test_without_walls_or_surrogate_it_is_a_rotation():
     none = Walls(jnp.eye(2), jnp.full(2, -jnp.inf))
-    z, p = glide(
-        jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0]), jnp.asarray(0.7), walls=none, surrogate=flat(2)
-    )
+    z, p = glided(jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0]), 0.7, walls=none, surrogate=flat(2))
     np.testing.assert_allclose(z, [np.cos(0.7), 2.0 * np.sin(0.7)], rtol=ROUND_OFF)
     np.testing.assert_allclose(p, [-np.sin(0.7), 2.0 * np.cos(0.7)], rtol=ROUND_OFF)
 
