@@ -18,6 +18,7 @@ from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.surrogate import Surrogate, slope_at
 
 STEPS = 6  # of the surrogate, in each rotation
+MOST_WALLS = 100  # met in one of them: none is far more, but a loop must end
 
 
 class Walls(NamedTuple):
@@ -59,24 +60,30 @@ def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple
     """(z, p) turned by an angle; at each wall that is met on the way, the momentum is reflected."""
 
     def go(at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        z, p, left = at
+        z, p, left, met = at
         when = meeting(z, p, walls)
         first = jnp.argmin(when)
         turn = jnp.minimum(when[first], left)
         c, s, normal = jnp.cos(turn), jnp.sin(turn), walls.normal[first]
         z, p = c * z + s * p, c * p - s * z
-        return z, jnp.where(when[first] < left, p - 2.0 * (normal @ p) * normal, p), left - turn
+        p = jnp.where(when[first] < left, p - 2.0 * (normal @ p) * normal, p)
+        return z, p, left - turn, met + 1
 
-    z, p, _ = jax.lax.while_loop(lambda at: at[2] > 0, go, (z, p, angle))
+    more = lambda at: (at[2] > 0) & (at[3] < MOST_WALLS)  # noqa: E731
+    z, p, *_ = jax.lax.while_loop(more, go, (z, p, angle, 0))
     return z, p
 
 
 def meeting(z: jax.Array, p: jax.Array, walls: Walls) -> jax.Array:
-    """Angle after which a rotation next leaves each half-space (w,), infinite where it never does."""
+    """Angle after which a rotation next leaves each half-space (w,), infinite where it never does.
+
+    Zero where it stands on the wall, or by rounding behind it, and moves outwards.
+    """
     across, speed = walls.normal @ z, walls.normal @ p
     reach = jnp.hypot(across, speed)
     meets = reach > jnp.abs(walls.offset)
     # reach cos(t - phase) = offset, on the way out.
     phase = jnp.arctan2(speed, across)
     when = jnp.mod(phase + jnp.arccos(jnp.where(meets, walls.offset / reach, 0.0)), 2.0 * jnp.pi)
-    return jnp.where(meets, when, jnp.inf)
+    leaving = (across <= walls.offset) & (speed < 0)
+    return jnp.where(leaving, 0.0, jnp.where(meets, when, jnp.inf))
