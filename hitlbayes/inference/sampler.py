@@ -156,34 +156,26 @@ def warm_up(
     """
     walkers = [begin(k, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout) for k in split(key, chains)]
     afresh = walkers[0].averages
-    seen: list[list[Record]] = []
+    psi, slope = np.empty((2, blocks + 1, chains, BLOCK, layout.n_hyper))
     for block in range(blocks + 1):
-        target = target._replace(surrogate=learnt(seen, target, layout=layout)) if block == 1 else target
-        moved: dict[int, tuple[hmc.Walker, Record]] = {}
+        if block == 1:
+            target = learnt(target, psi[:block], slope[:block])
 
         def keep(i: int, walker: hmc.Walker, record: Record) -> None:
-            moved[i] = walker, record  # noqa: B023
+            walkers[i], psi[block, i], slope[block, i] = walker, record.kept.psi, record.slope  # noqa: B023
 
+        # What a chain learnt on its way in says nothing of the angle that suits where it has arrived.
         now = [walker._replace(averages=afresh) for walker in walkers]
         advance_each(now, target, focus, adapt=True, layout=layout, keep=keep)
-        walkers = [moved[i][0] for i in range(chains)]
-        seen.append([moved[i][1] for i in range(chains)])
-    target = target._replace(surrogate=learnt(seen, target, layout=layout))
-    psi = np.concatenate([record.kept.psi for records in seen[1:] for record in records])
-    return walkers, target, psi
+    return walkers, learnt(target, psi, slope), psi[1:].reshape(-1, layout.n_hyper)
 
 
-def learnt(seen: list[list[Record]], target: hmc.Target, *, layout: Layout) -> Surrogate:
-    """The surrogate that fits the slopes of these records, those on the way in left out."""
-    late = [slice(BLOCK // 2, None), *[slice(None)] * len(seen)]
-    psi, slope = (
-        np.concatenate(
-            [part(record)[rows] for block, rows in zip(seen, late, strict=False) for record in block]
-        )
-        for part in (lambda record: record.kept.psi, lambda record: record.slope)
-    )
-    z = np.linalg.solve(np.asarray(target.anchor.root), (psi - np.asarray(target.anchor.psi)).T).T
-    return fitted(z, slope)
+def learnt(target: hmc.Target, psi: np.ndarray, slope: np.ndarray) -> hmc.Target:
+    """The target with a surrogate fitted to slopes at psi (blocks, chains, BLOCK, k), the way in left out."""
+    late = np.ones(psi.shape[:-1], bool)
+    late[0, :, : BLOCK // 2] = False
+    z = np.linalg.solve(np.asarray(target.anchor.root), (psi[late] - np.asarray(target.anchor.psi)).T).T
+    return target._replace(surrogate=fitted(z, slope[late]))
 
 
 def blank_start(state: State, problem: Problem, beliefs: Beliefs, *, layout: Layout, chains: int) -> Start:
