@@ -53,8 +53,7 @@ class Storage(NamedTuple):
     put: Callable[[int, int, Record, Sequence[np.ndarray]], None]
 
 
-@partial(quick_jit, static_argnames="layout")
-def advance(
+def block_of_draws(
     walker: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
 ) -> tuple[hmc.Walker, Record]:
     """BLOCK draws of one chain."""
@@ -66,13 +65,15 @@ def advance(
     return jax.lax.scan(body, walker, None, length=BLOCK)
 
 
-@partial(quick_jit, static_argnames="layout")
-def advance_together(
+def together(
     walkers: hmc.Walker, target: hmc.Target, focus: Focus, adapt: jax.Array, *, layout: Layout
 ) -> tuple[hmc.Walker, Record]:
     """BLOCK draws of every chain at once; arrays of walkers and records lead with the chains."""
-    one = partial(advance, target=target, focus=focus, adapt=adapt, layout=layout)
-    return jax.vmap(lambda walker: one(walker))(walkers)
+    return jax.vmap(lambda walker: block_of_draws(walker, target, focus, adapt, layout=layout))(walkers)
+
+
+advance = quick_jit(block_of_draws, static_argnames="layout")
+advance_together = quick_jit(together, static_argnames="layout")
 
 
 def advance_each(
@@ -97,8 +98,8 @@ def advance_each(
     if on_processor(target.problem):
         in_threads(one, len(walkers))
         return
-    together = jax.tree.map(lambda *parts: jnp.stack(parts), *walkers)
-    moved = advance_together(together, target, focus, flag, layout=layout)
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *walkers)
+    moved = advance_together(stacked, target, focus, flag, layout=layout)
     for i in range(len(walkers)):
         keep(i, *jax.tree.map(lambda a, i=i: a[i], moved))
 
