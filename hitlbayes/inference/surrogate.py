@@ -12,6 +12,7 @@ Coordinates are bent to within LIMIT, y = LIMIT tanh(z / LIMIT), so that nothing
 from __future__ import annotations
 
 from itertools import combinations_with_replacement, permutations
+from math import comb
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ def slope_at(surrogate: Surrogate, z: jax.Array) -> jax.Array:
     found = jnp.zeros_like(z)
     for tensor in surrogate:
         part = tensor.reshape(-1)
-        while part.size > k:
+        for _ in range(tensor.ndim - 1):
             part = part.reshape(-1, k) @ y
         found = found + part
     return found * (1.0 - (y / LIMIT) ** 2)
@@ -51,10 +52,8 @@ def fitted(z: np.ndarray, slope: np.ndarray) -> Surrogate:
     n, k = z.shape
     y = LIMIT * np.tanh(z / LIMIT)
     bent = 1.0 - (y / LIMIT) ** 2
-    degree, terms = 0, _monomials(k, 1)
-    while degree < DEGREE and EQUATIONS * len(terms) <= n * k:
-        degree, terms = degree + 1, _monomials(k, degree + 2)
-    terms = _monomials(k, degree)
+    sizes = {degree: comb(k + degree, degree) - 1 for degree in range(1, DEGREE + 1)}
+    terms = _monomials(k, max((d for d, size in sizes.items() if EQUATIONS * size <= n * k), default=0))
     if not terms:
         return flat(k)
     rows = np.stack([_slopes(y, term) * bent for term in terms], axis=-1).reshape(n * k, len(terms))

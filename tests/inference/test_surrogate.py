@@ -70,5 +70,13 @@ def test_far_out_nothing_grows():
     np.testing.assert_allclose(far, 0.0, atol=DIFFERENCE)
 
 
+def test_one_hyperparameter_has_a_polynomial_too():
+    z = np.random.default_rng(1).standard_normal((200, 1))
+    y = LIMIT * np.tanh(z / LIMIT)
+    slope = -(y**3) * (1.0 - (y / LIMIT) ** 2)  # of -y^4 / 4
+    at = np.stack([np.asarray(slope_at(fitted(z, slope), jnp.asarray(x))) for x in z])
+    np.testing.assert_allclose(at, slope, atol=EXACT * slope.std())
+
+
 def test_flat_is_flat():
     np.testing.assert_array_equal(slope_at(flat(3), jnp.array([1.0, 2.0, 3.0])), np.zeros(3))
