@@ -23,7 +23,7 @@ from hitlbayes.fitting.naming import plain_labels
 from hitlbayes.fitting.progress import follow
 from hitlbayes.fitting.run import on_device, platforms
 from hitlbayes.inference import general
-from hitlbayes.inference.devices import choose_device
+from hitlbayes.inference.devices import known_device
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.mixed import SEED, Device, Sampling
 from hitlbayes.translate import Translation, translate
@@ -103,7 +103,7 @@ def sample(
         raise SpecError(
             f"tune={tune}, target_accept={target_accept}; expected at least 1, and between 0 and 1."
         )
-    known = None if device is None else choose_device(device, rows=0, gradients=True, found=platforms())[0]
+    known = None if device is None else known_device(device, found=platforms())
     with session(), on_device(known), follow("sampling", show=progress) as report:
         report("translating", 0.0)
         translation = translate(model, names=_names(model, var_names))

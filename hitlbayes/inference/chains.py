@@ -95,7 +95,7 @@ def advance_each(
         # Waited for here, so that no more chains run at once than there are cores.
         keep(i, *jax.block_until_ready(advance(walkers[i], target, focus, flag, layout=layout)))
 
-    if on_processor(target.problem):
+    if on_processor():
         in_threads(one, len(walkers))
         return
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *walkers)
@@ -123,10 +123,10 @@ def run_chains(
     """`draws` draws of every chain: arrays (chains, draws, ...), or None where a storage has them."""
     blocks, chains = -(-draws // BLOCK), len(walkers)
     at, done = list(walkers), [0] * chains
-    kept = (
-        None if storage is not None else room(walkers[0], target, focus, layout, chains=chains, draws=draws)
-    )
-    if storage is not None:
+    kept = None
+    if storage is None:
+        kept = room(walkers[0], target, focus, layout, chains=chains, draws=draws)
+    else:
         for i in range(chains):
             done[i], arrays = storage.reached(i)
             at[i] = unpack(arrays, walkers[i]) if done[i] else at[i]

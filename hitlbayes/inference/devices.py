@@ -11,6 +11,19 @@ from hitlbayes.errors import SpecError
 ENOUGH_ROWS = 100_000
 
 
+def known_device(asked: str, *, found: Collection[str]) -> str:
+    """The kind of device that was asked for, where it is among those found.
+
+    Raises
+    ------
+    SpecError
+        The device is not on this machine.
+    """
+    if asked not in found:
+        raise SpecError(f"device {asked!r} is not on this machine; it has: {', '.join(sorted(found))}.")
+    return asked
+
+
 def choose_device(
     asked: str | None, *, rows: int, gradients: bool, found: Collection[str]
 ) -> tuple[str | None, str]:
@@ -36,9 +49,7 @@ def choose_device(
     (None, '')
     """
     if asked is not None:
-        if asked not in found:
-            raise SpecError(f"device {asked!r} is not on this machine; it has: {', '.join(sorted(found))}.")
-        return asked, ""
+        return known_device(asked, found=found), ""
     others = sorted(set(found) - {"cpu"})
     if not others:
         return None, ""

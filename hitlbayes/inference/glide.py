@@ -1,6 +1,6 @@
 """How the hyperparameters move between passes over the data: on circles, between walls, along a surrogate.
 
-A posterior does not change when the sign of a scale is turned (`hitlbayes.inference.problem.turned`), so one
+A posterior does not change when the sign of a scale is turned (`hitlbayes.inference.hyper.turned`), so one
 of the mirror images is enough: scales are kept positive by walls at zero, from which a trajectory rebounds as
 light does (Afshar and Domke 2015, Reflection, refraction and Hamiltonian Monte Carlo). Rotation and rebound
 are followed exactly; the surrogate of R pushes between short rotations. All of it can be run backwards and

@@ -11,7 +11,7 @@ correlation  What data know of a correlation rho is how large rho times its scal
              is large, nothing where s is zero. So y = atanh(rho) is standardised by what prior and data
              together say of it at that s, y | s ~ N(s a v / P, 1 / P) with P = 2 lkj + s^2 v; the funnel
              between s and rho is gone. The prior's own tails are heavier, cosh(y)^(-2 lkj), and so are y's
-             where s is small: y = s a v / P + t / sqrt(P) with t as `heavy_tailed` has it.
+             where s is small: y = s a v / P + t / sqrt(P) with t as `atanh_at` has it.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ def natural(psi: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) -> N
     rest = xp.where(free[n:], psi[..., n:], beliefs.fixed[n:])
     pull, precision = pull_of(scale, layout, beliefs, xp=xp)
     held = xp.arctanh(xp.where(free[n : n + c], 0.0, rest[..., :c]))
-    t, log_bent = heavy_tailed(xp.where(free[n : n + c], rest[..., :c], 0.0), precision, beliefs, xp=xp)
-    atanh = xp.where(free[n : n + c], (pull + xp.sqrt(precision) * t) / precision, held)
-    slopes = [log_slope(plain, beliefs.bend, xp=xp) + fall, log_bent - 0.5 * xp.log(precision)]
+    x = xp.where(free[n : n + c], rest[..., :c], 0.0)
+    atanh, log_stretch = atanh_at(x, pull, precision, beliefs, xp=xp)
+    slopes = [log_slope(plain, beliefs.bend, xp=xp) + fall, log_stretch]
+    atanh = xp.where(free[n : n + c], atanh, held)
     return Natural(scale, atanh, rest[..., c:], xp.concatenate(slopes, axis=-1))
 
 
@@ -70,7 +71,7 @@ def coordinates_of(found: Natural, layout: Layout, beliefs: Beliefs) -> np.ndarr
     scale, atanh, log_sigma, _ = found
     plain = scale * np.exp(-sheared(scale, layout, beliefs, xp=np))
     pull, precision = pull_of(scale, layout, beliefs, xp=np)
-    x = light_tailed(np.sqrt(precision) * (atanh - pull / precision), precision, beliefs)
+    x = coordinate_of_atanh(atanh, pull, precision, beliefs)
     return np.concatenate([coordinate_of(plain, beliefs.bend), x, log_sigma], axis=-1)
 
 
@@ -118,18 +119,24 @@ def pull_of(scale: Array, layout: Layout, beliefs: Beliefs, *, xp: Any = jnp) ->
     return s * side * beliefs.slope * beliefs.sharpness, 2.0 * beliefs.lkj + s**2 * beliefs.sharpness
 
 
-def heavy_tailed(x: Array, precision: Array, beliefs: Beliefs, *, xp: Any = jnp) -> tuple[Array, Array]:
-    """t = x sqrt(1 + c x^2) at coordinates x of correlations, and log dt/dx.
+def atanh_at(
+    x: Array, pull: Array, precision: Array, beliefs: Beliefs, *, xp: Any = jnp
+) -> tuple[Array, Array]:
+    """atanh of correlations at coordinates x, and log of its slope: (pull + sqrt(P) t) / P, P the precision.
 
-    With c = lkj / (2 P^2), normal x make cosh(t / sqrt(P))^(-2 lkj) nearly, tails and middle, where there are
-    no data (P = 2 lkj); where there are many, c is zero.
+    With t = x sqrt(1 + c x^2) and c = lkj / (2 P^2), normal x make cosh(t / sqrt(P))^(-2 lkj) nearly, tails
+    and middle, where there are no data (P = 2 lkj); where there are many, c is zero.
     """
     square = beliefs.lkj / (2.0 * precision**2) * x**2
-    return x * xp.sqrt(1.0 + square), xp.log1p(2.0 * square) - 0.5 * xp.log1p(square)
+    t, log_bent = x * xp.sqrt(1.0 + square), xp.log1p(2.0 * square) - 0.5 * xp.log1p(square)
+    return (pull + xp.sqrt(precision) * t) / precision, log_bent - 0.5 * xp.log(precision)
 
 
-def light_tailed(t: np.ndarray, precision: np.ndarray, beliefs: Beliefs) -> np.ndarray:
-    """The coordinate x of `heavy_tailed`."""
+def coordinate_of_atanh(
+    atanh: np.ndarray, pull: np.ndarray, precision: np.ndarray, beliefs: Beliefs
+) -> np.ndarray:
+    """The coordinate x of `atanh_at`."""
+    t = np.sqrt(precision) * (atanh - pull / precision)
     square = beliefs.lkj / (2.0 * precision**2) * t**2
     return t * np.sqrt(2.0 / (1.0 + np.sqrt(1.0 + 4.0 * square)))
 

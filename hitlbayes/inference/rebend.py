@@ -16,10 +16,10 @@ from scipy.optimize import minimize
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.hyper import (
     Natural,
+    atanh_at,
     coordinate_of,
+    coordinate_of_atanh,
     coordinates_of,
-    heavy_tailed,
-    light_tailed,
     natural,
     pull_of,
     sheared,
@@ -111,8 +111,8 @@ def _slope(
             slope=np.full_like(beliefs.slope, slope), sharpness=np.full_like(beliefs.slope, sharpness)
         )
         pull, precision = (values[:, j] for values in pull_of(scale, layout, one, xp=np))
-        x = light_tailed(np.sqrt(precision) * (atanh[:, j] - pull / precision), precision, one)
-        log_slope = heavy_tailed(x, precision, one, xp=np)[1] - 0.5 * np.log(precision)
+        x = coordinate_of_atanh(atanh[:, j], pull, precision, one)
+        log_slope = atanh_at(x, pull, precision, one, xp=np)[1]
         return float(weights @ (0.5 * x**2 + log_slope))
 
     partner = BLOCKS[layout.block].scales.index(BLOCKS[layout.block].correlations[j])

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
@@ -65,12 +64,14 @@ SINGLE: Options = {
 SELDOM: Options = SINGLE | {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
 
 
-@cache
 def known_options(*, seldom: bool = False) -> Options:
     """Options of `SINGLE`, or of `SELDOM`, that the installed compiler knows; none for an accelerator."""
+    return _of_processor(seldom=seldom) if on_processor() else {}
+
+
+@cache
+def _of_processor(*, seldom: bool) -> Options:
     wanted = SELDOM if seldom else SINGLE
-    if jax.default_backend() != "cpu":
-        return {}
 
     def known(name: str) -> bool:
         try:
@@ -86,22 +87,26 @@ def quick_jit(function: Callable[..., T], *, static_argnames: str, seldom: bool 
     """`jax.jit` for programs that run side by side, one on each core, or that run a few times only."""
 
     @cache
-    def made() -> Any:
+    def made(_: bool) -> Any:
         options = known_options(seldom=seldom)
         return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> T:
-        return made()(*args, **options)
+        return made(on_processor())(*args, **options)
+
+    def method(name: str) -> Callable[..., Any]:
+        return lambda *args, **options: getattr(made(on_processor()), name)(*args, **options)
 
     for name in ("lower", "eval_shape"):
-        setattr(call, name, lambda *args, _name=name, **options: getattr(made(), _name)(*args, **options))
+        setattr(call, name, method(name))
     return call
 
 
-def on_processor(tree: Any) -> bool:
-    """Whether a tree's arrays are in a processor's memory, not in an accelerator's."""
-    return all(d.platform == "cpu" for a in jax.tree.leaves(tree) for d in jnp.asarray(a).devices())
+def on_processor() -> bool:
+    """Whether this thread computes on a processor, not on an accelerator."""
+    device = jax.config.jax_default_device
+    return (jax.default_backend() if device is None else getattr(device, "platform", device)) == "cpu"
 
 
 def cores() -> int:

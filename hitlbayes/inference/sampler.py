@@ -143,7 +143,7 @@ def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focu
     """Have the program of `advance` ready, from the shapes of its arguments (an anchor's) alone."""
     target = _single.eval_shape(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
     walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
-    if on_processor(problem):
+    if on_processor():
         advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 

@@ -26,7 +26,7 @@ def test_chains_computed_together_make_the_draws_of_each_alone() -> None:
     layout = model.layout
     with session():
         problem, beliefs, focus = jax.tree.map(jnp.asarray, (model.data, model.beliefs, model.focus))
-        assert on_processor(problem)
+        assert on_processor()
         sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
         state = State(jnp.asarray(model.start), jnp.asarray(model.outer), *map(jnp.zeros, sizes))
         anchor = find_anchor(state, problem, beliefs, layout=layout)
