@@ -20,6 +20,8 @@ from hitlbayes.spec.cells import Cells, category_values
 from hitlbayes.spec.families import ordinal_statistics
 from hitlbayes.spec.predictor import Design
 
+USUAL_SHARE = 0.6  # of a unit's periods: room for its treated ones, few of which some scopes have
+
 
 def lay_out(
     cells: Cells, design: Design, structure: Structure, *, centre: float, scale: float
@@ -218,4 +220,5 @@ def _focus(cells: Cells, structure: Structure, layout: Layout, place: np.ndarray
     """Treated rows and their weights, by slot and unit; `place` (R,) says where each row is stored."""
     treated = np.flatnonzero(structure.exposure > 0)
     steps = np.diff(category_values(cells.labels)) if cells.family == "ordinal" else np.ones(1)
-    return focus_on(place[treated], structure.unit.codes[treated], cells.n[treated], steps=steps)
+    usual = int(USUAL_SHARE * layout.slots) if treated.size else 1
+    return focus_on(place[treated], structure.unit.codes[treated], cells.n[treated], steps=steps, usual=usual)

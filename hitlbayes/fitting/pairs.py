@@ -9,8 +9,9 @@ Row r of worker w, kind k (a type of treated rows, or control) and pair j:
 A pair is one treated row with at most one control row, and a worker is in one arm, so that elimination is
 cheap in this order: pairs (two rows each); then treated workers, whose cells (w, k) meet no other treated
 cell in a pair and so have precision diagonal plus rank one; what is left is dense in the outer effects alone,
-b and one of each control worker. Products that hold no variance are summed once, and a cell meets few
-control workers: what it takes from theirs is summed over those it meets.
+b and one of each control worker; the latter are solved first, so that b's own precision is left. Products
+that hold no variance are summed once, and a cell meets few control workers: what it takes from theirs is
+summed over those it meets.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Pairs:
     rows_of : (3K + K + 1, c) rows of each control worker, likewise; none across
     cell : (3, T, p) of treated cells: sums of own rows in pairs, of their controls, and of own rows alone
     cell_type, cell_worker : (T,) codes, sorted by worker; cell_n : (2, T) rows in pairs, and alone
+    member : (W, T) one where a cell is a treated worker's
     met : (T, c) how often the partner of a cell's row is a control worker's
+    beside, twice : (W c, T), (c c, T) of a cell's entries in `met`: those of its worker, and products of two
     pairs, singles : (K,), (K + 1,) numbers of them
     columns, controls : f, c
     """
@@ -45,7 +48,10 @@ class Pairs:
     cell_type: np.ndarray
     cell_worker: np.ndarray
     cell_n: np.ndarray
+    member: csr_array
     met: csr_array
+    beside: csr_array
+    twice: csr_array
     pairs: np.ndarray
     singles: np.ndarray
     columns: int
@@ -65,7 +71,7 @@ class Scales:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
-    """The model at one point: log marginal likelihood, mean (f + c,) of outer effects, and factor of H."""
+    """The model at one point: log marginal likelihood, and mean (f,) and precision low low' of b."""
 
     value: float
     mean: np.ndarray
@@ -124,15 +130,19 @@ def sum_pairs(
     np.add.at(sums[2], cell[~whole], wide[treated[~whole]])
     counts = np.stack([np.bincount(cell, whole, len(code)), np.bincount(cell, ~whole, len(code))])
     met = csr_array((np.ones(whole.sum()), (cell[whole], code_of[mate[whole]])), shape=(len(code), c))
+    met.sum_duplicates()
+    cell_worker = np.unique(code // kinds, return_inverse=True)[1]
     by_kind = np.bincount(kind[treated], whole, kinds), np.bincount(kind[treated], ~whole, kinds)
     return Pairs(
         np.stack(products),
         np.stack(rows_of),
         sums,
         code % kinds,
-        np.unique(code // kinds, return_inverse=True)[1],
+        cell_worker,
         counts,
+        csr_array((np.ones(len(code)), (cell_worker, np.arange(len(code))))),
         met,
+        *_spread(met, cell_worker),
         by_kind[0],
         np.append(by_kind[1], len(single)),
         X.shape[1],
@@ -140,57 +150,72 @@ def sum_pairs(
     )
 
 
+def _spread(met: csr_array, worker: np.ndarray) -> tuple[csr_array, csr_array]:
+    """`Pairs.beside` and `Pairs.twice`."""
+    cells, c = met.shape
+    entries = met.tocoo()
+    by_worker = worker[entries.row] * c + entries.col
+    beside = csr_array((entries.data, (by_worker, entries.row)), shape=((worker.max() + 1) * c, cells))
+    size = np.diff(met.indptr)
+    # Each entry of a cell meets each of the same cell.
+    first = np.repeat(np.arange(met.nnz), size[entries.row])
+    start = np.repeat(np.cumsum(size[entries.row]) - size[entries.row], size[entries.row])
+    second = met.indptr[entries.row[first]] + np.arange(len(first)) - start
+    place = entries.col[first] * c + entries.col[second]
+    values = entries.data[first] * entries.data[second]
+    return beside, csr_array((values, (place, entries.row[first])), shape=(c * c, cells))
+
+
 def solve(data: Pairs, scales: Scales) -> Solved:
     """Integrate pairs, workers and outer effects out at given scales."""
-    variance, p = np.asarray(scales.sigma) ** 2, data.columns + 1
+    variance, p, n_controls = np.asarray(scales.sigma) ** 2, data.columns + 1, data.controls
     q, q0, shared = 1 / variance[:-1], 1 / variance[-1], scales.pair**2
     c = shared / (1 + shared * (q + q0))  # of pairs, by type
     lone = 1 / (variance + shared)  # precision of a row without a partner
     weights = np.stack([q - c * q**2, q0 - c * q0**2, -c * q * q0], axis=1)
     weigh = np.concatenate([weights.ravel(), lone])
-    mine = weights[data.cell_type]
-    M = mine[:, :1] * data.cell[0] + mine[:, 2:] * data.cell[1] + lone[data.cell_type, None] * data.cell[2]
-    d = mine[:, 0] * data.cell_n[0] + lone[data.cell_type] * data.cell_n[1]
-    roots, workers = _treated_workers(d, data.cell_worker, scales)
-    dense, sparse = roots @ M, csr_array(roots @ (data.met * mine[:, 2:]))
+    own, across, alone = weights[data.cell_type, 0], weights[data.cell_type, 2], lone[data.cell_type]
+    M = own[:, None] * data.cell[0] + across[:, None] * data.cell[1] + alone[:, None] * data.cell[2]
+    g, tie, value = _treated_workers(own * data.cell_n[0] + alone * data.cell_n[1], data, scales)
+    near = tie[:, None] * (data.member @ (g[:, None] * M))  # (W, p) what ties a worker's cells
+    far = tie[:, None] * (data.beside @ (g * across)).reshape(-1, n_controls)
     S = np.tensordot(weigh, data.products, 1)
-    S[:, :p] -= dense.T @ dense
-    S[:, p:] -= (sparse.T @ dense).T
-    outer = np.r_[: p - 1, p : p + data.controls]
-    prior = np.append(scales.prior**2, np.full(data.controls, scales.worker**2 + scales.response**2 + TINY))
-    H = np.diag(1 / prior)
-    H[: p - 1] += S[:-1, outer]
-    H[p - 1 :, : p - 1] = S[:-1, p:].T
-    H[p - 1 :, p - 1 :] += np.diag(weigh @ data.rows_of) - (sparse.T @ sparse).toarray()
-    low = np.linalg.cholesky(H)
-    half = solve_triangular(low, S[-1, outer], lower=True)
-    value = -0.5 * (S[-1, p - 1] - half @ half) + workers - 0.5 * np.sum(np.log(prior))
-    value -= np.sum(np.log(np.diag(low)))
+    S[:, :p] -= M.T @ (g[:, None] * M) + near.T @ near
+    S[:, p:] -= (data.met.T @ ((g * across)[:, None] * M)).T + near.T @ far
+    spread = scales.worker**2 + scales.response**2 + TINY
+    H = -(data.twice @ (g * across**2)).reshape(n_controls, n_controls) - far.T @ far
+    H[np.diag_indices(n_controls)] += weigh @ data.rows_of + 1 / spread
+    low_controls = np.linalg.cholesky(H)
+    taken = solve_triangular(low_controls, S[:, p:].T, lower=True)  # (c, p)
+    S = S[:, :p] - taken.T @ taken
+    low = np.linalg.cholesky(S[:-1, :-1] + np.diag(scales.prior**-2.0))
+    half = solve_triangular(low, S[:-1, -1], lower=True)
+    value -= 0.5 * (S[-1, -1] - half @ half) + np.sum(np.log(scales.prior)) + np.sum(np.log(np.diag(low)))
+    value -= 0.5 * n_controls * np.log(spread) + np.sum(np.log(np.diag(low_controls)))
     rows = np.append(data.pairs + data.singles[:-1], data.pairs.sum() + data.singles[-1])
     value -= 0.5 * rows @ np.log(variance)
     value -= 0.5 * data.pairs @ np.log1p(shared * (q + q0)) + 0.5 * data.singles @ np.log1p(shared / variance)
     return Solved(float(value), solve_triangular(low, half, lower=True, trans=1), low)
 
 
-def _treated_workers(d: np.ndarray, worker: np.ndarray, scales: Scales) -> tuple[csr_array, float]:
-    """R (T + workers, T) such that eliminating treated workers takes (R M)'(R M), and log determinants.
+def _treated_workers(
+    d: np.ndarray, data: Pairs, scales: Scales
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Inverse precision of treated workers' cells: diag(g) + (tie g)(tie g)' for each worker; log determinants.
 
     A worker's cells have prior covariance s^2 I + w^2 11' and precision diag(d) from the data; both inverses
-    are a diagonal plus a term of rank one (Sherman and Morrison).
+    are a diagonal plus a term of rank one (Sherman and Morrison). g (T,), tie (W,).
     """
-    size, cells = np.bincount(worker), np.arange(len(d))
+    size = np.bincount(data.cell_worker)
     s2, w2 = scales.response**2 + TINY, scales.worker**2
     rho = w2 / (s2 * (s2 + size * w2))  # prior precision: I / s2 - rho 11'
     g = 1 / (d + 1 / s2)
-    spare = 1 - rho * np.bincount(worker, g)
-    entries = np.concatenate([np.sqrt(g), np.sqrt(rho / spare)[worker] * g])
-    at = np.concatenate([cells, len(d) + worker]), np.concatenate([cells, cells])
-    roots = csr_array((entries, at), shape=(len(d) + len(size), len(d)))
+    spare = 1 - rho * np.bincount(data.cell_worker, g)
     prior = np.sum(size * np.log(s2)) + np.sum(np.log1p(size * w2 / s2))
-    return roots, float(-0.5 * (prior - np.sum(np.log(g)) + np.sum(np.log(spare))))
+    return g, np.sqrt(rho / spare), float(-0.5 * (prior - np.sum(np.log(g)) + np.sum(np.log(spare))))
 
 
 def draw_outer(solved: Solved, *, rng: np.random.Generator) -> np.ndarray:
-    """One exact draw of the outer effects (f + c,) given the scales."""
+    """One exact draw of b (f,) given the scales."""
     z = rng.standard_normal(len(solved.mean))
     return solved.mean + solve_triangular(solved.low, z, lower=True, trans=1)

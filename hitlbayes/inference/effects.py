@@ -38,18 +38,20 @@ class Focus(NamedTuple):
     steps: Array
 
 
-def focus_on(place: np.ndarray, unit: np.ndarray, n: np.ndarray, *, steps: np.ndarray) -> Focus:
+def focus_on(
+    place: np.ndarray, unit: np.ndarray, n: np.ndarray, *, steps: np.ndarray, usual: int = 1
+) -> Focus:
     """Treated rows stored at `place` (F,), of `unit` (F,) and with `n` (F,) observations each.
 
-    Sizes are rounded up, so that scopes share programs; where nothing is treated there is one row, of
-    weight zero.
+    Sizes are rounded up, slots to `usual` at least, so that scopes share programs; where nothing is treated
+    there is one row, of weight zero.
     """
     labels, code = np.unique(unit, return_inverse=True)
     count = np.bincount(code, minlength=1)
     order = np.argsort(code, kind="stable")
     rank = np.empty(len(code), np.int64)
     rank[order] = np.arange(len(code)) - np.repeat(np.cumsum(count) - count, count)
-    shape = bucket(int(count.max(initial=1))), bucket(max(len(labels), 1))
+    shape = bucket(int(count.max(initial=usual))), bucket(max(len(labels), 1))
 
     def laid_out(values: np.ndarray) -> np.ndarray:
         made = np.zeros(shape, values.dtype)

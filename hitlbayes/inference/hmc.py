@@ -31,6 +31,7 @@ import numpy as np
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.glide import Few, glide, walls_at_zero
 from hitlbayes.inference.laplace import Anchor, Point, density_and_point, join, split
+from hitlbayes.inference.normals import normals
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.sums import total
@@ -157,7 +158,7 @@ def draw(
     """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
     key, k_normal, k_uniform = jax.random.split(walker.key, 3)
     n, dtype = walker.z.size, walker.z.dtype
-    normal = jax.random.normal(k_normal, (n + layout.n_units,), dtype)
+    normal = normals(k_normal, n + layout.n_units).astype(dtype)
     momentum, uniform = normal[:n], jax.random.uniform(k_uniform, (2,))
     angle = jnp.exp(walker.log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform[0])
     # A chain that has just begun stays where it is, and learns its density and slope there.

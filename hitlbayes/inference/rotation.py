@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hitlbayes.inference.normals import normals
 from hitlbayes.inference.runtime import Progress, in_threads, known_options, silent
 
 BLOCK = 50
@@ -139,7 +140,7 @@ def _draw(
     walker: Walker, data: Any, adapt: jax.Array, *, residual: LogDensity, slope_of: LogDensity
 ) -> tuple[Walker, jax.Array, jax.Array]:
     key, k_momentum, k_angle, k_accept = jax.random.split(walker.key, 4)
-    momentum = jax.random.normal(k_momentum, walker.z.shape)
+    momentum = normals(k_momentum, walker.z.size).astype(walker.z.dtype)
     angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.6, maxval=1.1)
     count = jnp.clip(jnp.round(TURN * jnp.exp(-walker.log_angle)), 2, MOST_ROTATIONS)
 

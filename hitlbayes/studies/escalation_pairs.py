@@ -16,7 +16,7 @@ import xarray as xr
 
 from hitlbayes.design.escalation import CONTROL, MatchedTypes
 from hitlbayes.fitting.model import Model
-from hitlbayes.fitting.pairs import Pairs, Scales, draw_outer, solve, sum_pairs
+from hitlbayes.fitting.pairs import Pairs, Scales, Solved, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws
 from hitlbayes.inference import psis
 from hitlbayes.inference.importance import pilot, weigh
@@ -81,22 +81,15 @@ def _weigh(
     free = np.isnan(layout.held)
     n_scales, sigmas = int(free.sum()), len(layout.order)
     signs = np.array([[*s, *np.ones(sigmas)] for s in product((1.0, -1.0), repeat=n_scales)])
-    density = _density(layout)
     start = np.concatenate([np.full(n_scales, 0.3), np.full(sigmas, -0.1)])
-    proposal = match_moments(*pilot(density, start, signs, size=PILOT, rng=rng))
-    points, weighed = weigh(proposal, density, signs, first=PROPOSED, enough=ENOUGH, rng=rng)
+    proposal = match_moments(*pilot(_density(layout, {}), start, signs, size=PILOT, rng=rng))
+    solved: dict[bytes, Solved] = {}
+    points, weighed = weigh(
+        proposal, _density(layout, solved), signs, first=PROPOSED, enough=ENOUGH, rng=rng
+    )
     chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
-    outer = np.empty((size, layout.data.columns))
-    used = np.unique(chosen)
-    own = rng.spawn(len(used))
-
-    def fill(i: int) -> None:
-        solved = solve(layout.data, _scales(points[used[i]], layout))
-        for k in np.flatnonzero(chosen == used[i]):
-            outer[k] = draw_outer(solved, rng=own[i])[: layout.data.columns]
-
-    in_threads(fill, len(used))
+    outer = np.array([draw_outer(solved[points[i].tobytes()], rng=rng) for i in chosen])
     return points[chosen], outer, weighed
 
 
@@ -129,8 +122,11 @@ def _scales(point: np.ndarray, layout: Layout) -> Scales:
     return Scales(pair, worker, response, np.exp(point[free.sum() :]), np.append(layout.prior, types))
 
 
-def _density(layout: Layout) -> Callable[[np.ndarray], np.ndarray]:
-    """Log posterior density, up to a constant, of points (n, free scales and log residual SDs)."""
+def _density(layout: Layout, solved: dict[bytes, Solved]) -> Callable[[np.ndarray], np.ndarray]:
+    """Log posterior density, up to a constant, of points (n, free scales and log residual SDs).
+
+    What is solved on the way is kept by point.
+    """
     free = np.isnan(layout.held)
     n = int(free.sum())
 
@@ -138,7 +134,8 @@ def _density(layout: Layout) -> Callable[[np.ndarray], np.ndarray]:
         log_sigma = point[n:]
         prior = -0.5 * np.sum((point[:n] / layout.wide[free]) ** 2)
         prior += np.sum(log_sigma - 0.5 * (np.exp(log_sigma) / layout.sigma) ** 2)
-        return solve(layout.data, _scales(point, layout)).value + float(prior)
+        solved[point.tobytes()] = found = solve(layout.data, _scales(point, layout))
+        return found.value + float(prior)
 
     return lambda points: np.array(in_threads(lambda i: one(points[i]), len(points)))
 

@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 from hitlbayes.diagnostics import K_HAT_LIMIT
 from hitlbayes.errors import FitError, SpecError
 from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, unit_loglik
-from hitlbayes.inference.runtime import session
+from hitlbayes.inference.runtime import cores, in_threads, session
 from hitlbayes.result import Fit
 from hitlbayes.studies.rebuild import keys_of, rebuild, shared_draws, unit_data
 
@@ -162,18 +162,21 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
     made = rebuild(data)
     total = shared.posterior["posterior"].sizes["chain"] * shared.posterior["posterior"].sizes["draw"]
     picked = np.unique(np.linspace(0, total - 1, min(draws, total)).astype(int))
-    parts, step = [], max(1, BLOCK // len(made.cells.n))
+    at_once = -(-len(picked) * len(made.cells.n) // BLOCK)
+    step = -(-len(picked) // (cores() * at_once))  # equal parts, so that they share a program
     rows = unit_data(made)
-    for start in range(0, len(picked), step):
-        at = shared_draws(shared, made, picked[start : start + step])
+
+    def part(i: int) -> np.ndarray:
+        at = shared_draws(shared, made, picked[i * step : (i + 1) * step])
         if data.family == "gaussian":
             precision = made.cells.is_precision
-            parts.append(
-                gaussian_unit_loglik(rows, at.outer, at.factor, at.sigma, at.shock, is_precision=precision)
+            return gaussian_unit_loglik(
+                rows, at.outer, at.factor, at.sigma, at.shock, is_precision=precision
             )
-        else:
-            with session():
-                parts.append(unit_loglik(data.family, rows, at.outer, at.factor, at.cut, at.shock))
+        return unit_loglik(data.family, rows, at.outer, at.factor, at.cut, at.shock)
+
+    with session():
+        parts = in_threads(part, -(-len(picked) // step))
     return np.concatenate(parts)
 
 

@@ -53,11 +53,11 @@ def test_outer_effects_have_their_conditional_mean_and_covariance() -> None:
     cov = X * scales.prior**2
     gain = cov.T @ np.linalg.inv(V)
     solved = solve(data, scales)
-    np.testing.assert_allclose(solved.mean[:3], gain @ y, rtol=DIGITS, atol=DIGITS)
+    np.testing.assert_allclose(solved.mean, gain @ y, rtol=DIGITS, atol=DIGITS)
     expected = np.diag(scales.prior**2) - gain @ cov
-    found = np.linalg.inv(solved.low @ solved.low.T)[:3, :3]
+    found = np.linalg.inv(solved.low @ solved.low.T)
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-8)
-    drawn = np.array([draw_outer(solved, rng=np.random.default_rng(k)) for k in range(4000)])[:, :3]
+    drawn = np.array([draw_outer(solved, rng=np.random.default_rng(k)) for k in range(4000)])
     z = (drawn.mean(axis=0) - gain @ y) / np.sqrt(np.diag(expected) / 4000)
     assert np.abs(z).max() < 4.5  # standard errors that a right answer exceeds once in 150,000 tries
 
