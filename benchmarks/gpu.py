@@ -92,7 +92,7 @@ def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
     def shaped(a: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(a.reshape(*a.shape[:-1], DAYS, workers) if grid else a)
 
-    layout = Layout("ordinal", "did", columns, 4, (DAYS,), (grid,), workers, DAYS, True, 0)
+    layout = Layout("ordinal", "did", columns, 4, (DAYS,), (grid,), workers, workers, DAYS, True, 0)
     post = np.repeat((np.arange(DAYS) >= START).astype(float)[:, None], workers, axis=1)
     problem = Problem(
         stats=shaped(ordinal_statistics(data.counts.astype(float))),
@@ -101,6 +101,7 @@ def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
         groups=(shaped(data.day.astype(np.int32)),),
         shock=np.zeros(0, np.int32) if grid else (data.day * workers + data.unit).astype(np.int32),
         basis=np.stack([np.ones_like(post), post]),
+        column=np.zeros(0, np.int32),
         unit_class=data.treated.astype(np.int32),
         categories=data.counts.sum(axis=0).astype(float),
         above=np.zeros(0),

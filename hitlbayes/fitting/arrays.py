@@ -37,7 +37,7 @@ def lay_out(
     gaussian = cells.family == "gaussian"
     if gaussian and not own:
         _refuse_varying_groups(structure, code)
-    slots = _slots(structure, code, may_align=gaussian or own)
+    slots = _slots(structure, code, may_align=gaussian or own, may_fold=not gaussian)
     layout = _layout(cells, design, structure, slots)
     place = slots.position[code]
     order = np.argsort(place, kind="stable")
@@ -64,11 +64,18 @@ def first_rows(code: np.ndarray) -> np.ndarray:
     return np.unique(code, return_index=True)[1]
 
 
-def _slots(structure: Structure, code: np.ndarray, *, may_align: bool) -> Slots:
+def _slots(structure: Structure, code: np.ndarray, *, may_align: bool, may_fold: bool) -> Slots:
     first, unit = first_rows(code), structure.unit
     groups = [g.codes[first] for g in structure.groups]
     sizes = [len(g.labels) for g in structure.groups]
-    return make_slots(unit.codes[first], groups, sizes, n_units=len(unit.labels), may_align=may_align)
+    return make_slots(
+        unit.codes[first],
+        groups,
+        sizes,
+        n_units=len(unit.labels),
+        may_align=may_align,
+        may_fold=may_fold,
+    )
 
 
 def _layout(cells: Cells, design: Design, structure: Structure, slots: Slots) -> Layout:
@@ -80,6 +87,7 @@ def _layout(cells: Cells, design: Design, structure: Structure, slots: Slots) ->
         tuple(len(g.labels) for g in structure.groups),
         slots.aligned,
         slots.n_units,
+        slots.columns,
         slots.slots,
         structure.period is not None,
         len(structure.phase_labels) if cells.family == "gaussian" else 0,
@@ -129,6 +137,7 @@ def _problem(
         groups,
         shock,
         slots.put(structure.basis[first].astype(float)),
+        slots.column,
         _class(structure, slots),
         cells.stats.sum(axis=0) if cells.family == "ordinal" else np.zeros(0),
         above(cells.values),
@@ -154,7 +163,7 @@ def above(values: np.ndarray) -> np.ndarray:
 def _put_groups(structure: Structure, slots: Slots, first: np.ndarray) -> tuple[np.ndarray, ...]:
     made = []
     for g, aligned in zip(structure.groups, slots.aligned, strict=True):
-        level = np.indices((slots.slots, slots.n_units))[0] if aligned else slots.put(g.codes[first])
+        level = np.indices((slots.slots, slots.columns))[0] if aligned else slots.put(g.codes[first])
         made.append(level.astype(np.int32))
     return tuple(made)
 
@@ -208,6 +217,7 @@ def _means(
         columns.rest,
         _put_groups(structure, slots, first),
         slots.put(basis),
+        np.zeros((0, slots.n_units), np.int32),
         _class(structure, slots),
         slots.put(np.eye(phases)[structure.phase[first]]),
     )

@@ -178,7 +178,7 @@ def _run_hmc(
         jnp.asarray(model.start),
         jnp.asarray(model.outer),
         jnp.zeros((layout.n_units, layout.width)),
-        jnp.zeros((layout.slots, layout.n_units)),
+        jnp.zeros((layout.slots, layout.columns)),
     )
     assert isinstance(model.data, Problem)
     sampled = sample(

@@ -1,6 +1,6 @@
 """Shocks and units solved out of a quadratic model, exactly.
 
-Rows are already summed by shock: curvature Q (T, N), pseudo-slope l (T, N), and kappa (m, T, N), the
+Rows are already summed by shock: curvature Q (T, C), pseudo-slope l (T, C), and kappa (m, T, C), the
 cross-curvature with the outer parameters. Shocks are scalars, units q x q blocks, so the cost is linear
 in both; what is left is the outer system.
 """
@@ -18,14 +18,14 @@ from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.hyper import Hyper
 from hitlbayes.inference.linear import Matrix, Vector
 from hitlbayes.inference.problem import Layout, Problem
-from hitlbayes.inference.shocks import pairs
+from hitlbayes.inference.shocks import by_unit, pairs
 from hitlbayes.inference.sums import over_slots, total
 
 
 class Units(NamedTuple):
     """The units' own system at given hyperparameters.
 
-    keep : (T, N) 1 / (1 + tau^2 Q), what a shock leaves of its rows' curvature
+    keep : (T, C) 1 / (1 + tau^2 Q), what a shock leaves of its rows' curvature
     curvature : what is left by unit, a (N,) for each of `pairs`
     factor : q x q matrices L, with u = L e a priori
     low : their Cholesky factors of I + L' J L
@@ -37,18 +37,15 @@ class Units(NamedTuple):
     low: Matrix
 
 
-def by_unit(by_shock: jax.Array) -> jax.Array:
-    """Sum over the shocks of each unit: (..., T, N) to (..., N)."""
-    return jnp.sum(by_shock, axis=-2)
-
-
 def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) -> Units:
     """Factor of every unit's block once its shocks are integrated out, in the hyperparameters' precision."""
     keep = jax.lax.optimization_barrier(1.0 / (1.0 + hyper.shock.astype(Q.dtype) ** 2 * Q))
     weight, wide = Q * keep, hyper.block.dtype
     curvature = tuple(
-        over_slots(weight * problem.basis[i] * problem.basis[j]).astype(wide) for i, j in pairs(layout.width)
+        by_unit(over_slots(weight * problem.basis[i] * problem.basis[j]), problem.column, layout.n_units)
+        for i, j in pairs(layout.width)
     )
+    curvature = tuple(a.astype(wide) for a in curvature)
     return Units(keep, curvature, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
 
 
@@ -75,8 +72,12 @@ def reduce_outer(
 ) -> tuple[jax.Array, jax.Array]:
     """What elimination takes from the outer system: curvature (m, m) and slope (m,)."""
     t, m = hyper.shock**2 * units.keep, kappa.shape[0]
-    cross = tuple(by_unit(a * units.keep * kappa) for a in problem.basis)
-    lin = tuple(by_unit(a * units.keep * ell) for a in problem.basis)
+
+    def summed(by_shock: jax.Array) -> jax.Array:
+        return by_unit(jnp.sum(by_shock, axis=-2), problem.column, layout.n_units)
+
+    cross = tuple(summed(a * units.keep * kappa) for a in problem.basis)
+    lin = tuple(summed(a * units.keep * ell) for a in problem.basis)
     M, slope, _ = reduce_units([cross], lin, units)
     flat, by_shock = (a.reshape(m, ell.size) for a in (kappa, t * kappa))
     return M + by_shock @ flat.T, slope + by_shock @ ell.reshape(-1)

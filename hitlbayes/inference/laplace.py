@@ -49,6 +49,8 @@ from hitlbayes.inference.rows import anchored
 from hitlbayes.inference.shocks import (
     Grid,
     Small,
+    at_columns,
+    by_unit,
     collect,
     delta_at,
     finish,
@@ -62,7 +64,7 @@ from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
 
 
 class State(NamedTuple):
-    """A point of the model: psi (k,), outer (m,), unit (N, q), shock (T, N)."""
+    """A point of the model: psi (k,), outer (m,), unit (N, q), shock (T, C)."""
 
     psi: jax.Array
     outer: jax.Array
@@ -71,7 +73,7 @@ class State(NamedTuple):
 
 
 class Coordinates(NamedTuple):
-    """Coordinates by role: psi (k,), outer (m,), unit a (N,) for each column of the blocks, shock (T, N)."""
+    """Coordinates by role: psi (k,), outer (m,), unit a (N,) for each column of the blocks, shock (T, C)."""
 
     psi: jax.Array
     outer: jax.Array
@@ -80,10 +82,10 @@ class Coordinates(NamedTuple):
 
 
 def split(z: jax.Array, layout: Layout) -> Coordinates:
-    """Coordinates (n,) by role; a model without shocks has (0, N) of them."""
+    """Coordinates (n,) by role; a model without shocks has (0, C) of them."""
     k, m, N = layout.n_hyper, layout.n_outer, layout.n_units
     unit = z[k + m : k + m + N * layout.width].reshape(layout.width, N)
-    return Coordinates(z[:k], z[k : k + m], tuple(unit), z[k + m + unit.size :].reshape(-1, N))
+    return Coordinates(z[:k], z[k : k + m], tuple(unit), z[k + m + unit.size :].reshape(-1, layout.columns))
 
 
 def join(z: Coordinates) -> jax.Array:
@@ -96,11 +98,11 @@ class Anchor(NamedTuple):
 
     psi, root : (k,), (k, k) centre and factor of the hyperparameters
     outer, cut : (m,), (K-1,) outer parameters and cutpoints there
-    eta, inside : (R,), (T, N) the linear predictor there, and its part from units and shocks
+    eta, inside : (R,), (T, C) the linear predictor there, and its part from units and shocks
     at : (J, R) the rows' likelihood there (`hitlbayes.inference.rows.anchored`)
     curvature, pseudo : (R,) of each row; pseudo is its slope as if unit and shock were zero
     cross : (K-1, R) cross-curvature with the cutpoints
-    Q : (T, N) curvature by shock
+    Q : (T, C) curvature by shock
     M, g : (m, m), (m,) of the outer parameters, units and shocks eliminated
     system : M made ready for any scales
     """
@@ -132,8 +134,13 @@ def outer_predictor(outer: jax.Array, problem: Problem, layout: Layout) -> jax.A
 
 def predictor(state: State, problem: Problem, layout: Layout) -> jax.Array:
     """Linear predictor of every row (R,) at a state."""
-    inner = level_at(tuple(state.unit.T), problem.basis) + state.shock
+    inner = _inside(state, problem)
     return problem.offset + outer_predictor(state.outer, problem, layout) + spread(inner, problem.shock)
+
+
+def _inside(state: State, problem: Problem) -> jax.Array:
+    """Unit and shock parts of the linear predictor (T, C) at a state."""
+    return level_at(at_columns(tuple(state.unit.T), problem.column), problem.basis) + state.shock
 
 
 def outer_design(problem: Problem, layout: Layout) -> jax.Array:
@@ -151,7 +158,7 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     hyper = unpack_hyper(state.psi, layout, beliefs)
     free_cut = split_outer(state.outer, layout)[2]
     cut = cutpoints(free_cut)
-    inner = level_at(tuple(state.unit.T), problem.basis) + state.shock
+    inner = _inside(state, problem)
     inside = spread(inner, problem.shock)
     eta = predictor(state, problem, layout)
     slope, curvature, cross = row_terms(layout.family, eta, problem.stats, cut, hyper.over)
@@ -168,7 +175,7 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     side = X @ kappa.reshape(len(kappa), pseudo.size).T
     M = jnp.concatenate([side, jnp.concatenate([side[:, len(X) :].T, corner], axis=1)], axis=0)
     g = jnp.concatenate([X @ pseudo.reshape(-1), pull - bend.T @ (crossing @ inside.reshape(-1))])
-    shape = (layout.slots, layout.n_units)
+    shape = (layout.slots, layout.columns)
     Q = gather(curvature, problem.shock, shape)
     units = unit_system(hyper, Q, problem, layout)
     less_M, less_g = reduce_outer(
@@ -225,6 +232,7 @@ class _Parts(NamedTuple):
 
     psi: jax.Array
     outer: jax.Array
+    unit: Vector
     small: Small
     shift: jax.Array
     ell: jax.Array
@@ -237,11 +245,11 @@ def place(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, l
     """The state at coordinates z (n,)."""
     parts = _parts(split(z, layout), anchor, problem, beliefs, layout=layout)
     shock = shock_at(parts.small, parts.ell, parts.z_shock, parts.grid)
-    return State(parts.psi, parts.outer, jnp.stack(parts.small.unit, axis=1), shock)
+    return State(parts.psi, parts.outer, jnp.stack(parts.unit, axis=1), shock)
 
 
 def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> _Parts:
-    shape, narrow, wide = (layout.slots, layout.n_units), problem.X.dtype, anchor.psi.dtype
+    shape, narrow, wide = (layout.slots, layout.columns), problem.X.dtype, anchor.psi.dtype
     psi = anchor.psi + anchor.root @ z.psi.astype(wide)
     hyper = unpack_hyper(psi, layout, beliefs)
     outer, log_outer = _place_outer(z.outer.astype(wide), anchor, hyper, beliefs=beliefs, layout=layout)
@@ -253,7 +261,10 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     ell = ell + jnp.tensordot(crossing, anchor.cross, 1)
     ell = gather(ell, problem.shock, shape)
     tau = hyper.shock.astype(narrow)
-    curvature, slope = collect(tau, ell, anchor.Q, problem.basis)
+    curvature, slope = (
+        tuple(by_unit(a, problem.column, layout.n_units) for a in sums)
+        for sums in collect(tau, ell, anchor.Q, problem.basis)
+    )
     factor, low = unit_factors(hyper, curvature, problem.unit_class, layout=layout)
     lin = linear.solve_lower(low, linear.multiply_transposed(factor, slope))
     standard = linear.solve_upper(low, tuple(a + b.astype(narrow) for a, b in zip(lin, z.unit, strict=True)))
@@ -262,8 +273,9 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     if layout.n_cut:
         log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration)
     grid = Grid(anchor.Q, problem.basis, anchor.inside, problem.stats, anchor.at, problem.shock)
-    small = Small(tau, hyper.over, cut_move, linear.multiply(factor, standard))
-    return _Parts(psi, outer, small, shift, ell, z.shock.astype(narrow), grid, log_prior)
+    unit = linear.multiply(factor, standard)
+    small = Small(tau, hyper.over, cut_move, at_columns(unit, problem.column))
+    return _Parts(psi, outer, unit, small, shift, ell, z.shock.astype(narrow), grid, log_prior)
 
 
 def _place_outer(
@@ -300,11 +312,11 @@ def density_and_point(
     Arrays of the data's size are computed in the precision of `problem`, hyperparameters and outer
     parameters in that of the anchor's.
     """
-    psi, outer, small, shift, ell, z_shock, grid, log_prior = _parts(
+    psi, outer, unit, small, shift, ell, z_shock, grid, log_prior = _parts(
         z, anchor, problem, beliefs, layout=layout
     )
     value = log_prior + finish(layout.family, small, shift, ell, z_shock, grid)
     cut = cutpoints(split_outer(outer, layout)[2])
     value = value + dataset_loglik(layout.family, problem.categories, problem.above, cut, small.over)
     eta = anchor.eta + delta_at(small, shift, ell, z_shock, grid)
-    return value, Point(psi, outer, jnp.stack(small.unit, axis=1), eta)
+    return value, Point(psi, outer, jnp.stack(unit, axis=1), eta)

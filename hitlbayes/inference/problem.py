@@ -7,11 +7,12 @@ The linear predictor of row r, with unit i = unit[r], is
 u_i the unit's block of effects on the basis a_r (`hitlbayes.inference.blocks`), m_k crossed groups
 (periods, ...), delta the unit-period shock. Rows of one shock belong to one unit and share a_r.
 
-Shocks are laid out on a grid of T slots by N units, padded with shocks that no data touch. Sums over a unit
-are then sums over an axis, on any device. Where the slot is the level of a crossed group (one shock per unit
-and period), the group is *aligned*. Where every row is its own shock, rows lie on the same grid: below, R
-stands for (T, N) there, and for a flat axis where several rows share a shock.
-Every array is an argument of the compiled programs, never a constant inside them. Units lie along the last
+Shocks are laid out on a grid of T slots by C columns, padded with shocks that no data touch. A column is a
+unit, so that sums over a unit are sums over an axis, on any device; or, where units have very different
+numbers of shocks, a part of one. Where the slot is the level of a crossed group (one shock per unit and
+period), the group is *aligned*. Where every row is its own shock, rows lie on the same grid: below, R stands
+for (T, C) there, and for a flat axis where several rows share a shock.
+Every array is an argument of the compiled programs, never a constant inside them. Columns lie along the last
 axis, so that inner loops are long and never divide an index.
 """
 
@@ -37,7 +38,8 @@ class Problem(NamedTuple):
     X : (P, R) covariates
     groups : one (R,) index per crossed group
     shock : (R,) index of the row's shock in the flat grid, increasing; empty where the rows are the shocks
-    basis : (q, T, N) the unit's basis at each shock
+    basis : (q, T, C) the unit's basis at each shock
+    column : (C,) unit of each column, increasing; empty where the columns are the units
     unit_class : (N,) which factor of the block applies (treated or control)
     categories : (K,) total count of each category, ordinal only
     above : (V,) how many values lie above 0, 1, ..., count only
@@ -49,6 +51,7 @@ class Problem(NamedTuple):
     groups: tuple[Array, ...]
     shock: Array
     basis: Array
+    column: Array
     unit_class: Array
     categories: Array
     above: Array
@@ -94,6 +97,7 @@ class Layout:
     n_levels: tuple[int, ...]
     aligned: tuple[bool, ...]
     n_units: int
+    columns: int
     slots: int
     has_shock: bool
     n_aux: int
@@ -116,7 +120,7 @@ class Layout:
     @property
     def n_shocks(self) -> int:
         """Shocks, padding included."""
-        return self.n_units * self.slots
+        return self.columns * self.slots
 
     @property
     def width(self) -> int:

@@ -26,7 +26,7 @@ from hitlbayes.inference.sums import over_slots, total
 class Grid(NamedTuple):
     """The data's part, as it was when the map was made.
 
-    Q : (T, N) curvature by shock; basis : (q, T, N); inside : (T, N) unit and shock parts of the predictor
+    Q : (T, C) curvature by shock; basis : (q, T, C); inside : (T, C) unit and shock parts of the predictor
     stats : (S, R); at : (J, R) of `hitlbayes.inference.rows.anchored`
     shock : (R,) index of each row's shock, empty where rows are the shocks
     """
@@ -40,12 +40,12 @@ class Grid(NamedTuple):
 
 
 def spread(by_shock: jax.Array, shock: jax.Array) -> jax.Array:
-    """Values by shock (T, N) to rows (R,); an empty `shock` says that rows are the shocks."""
+    """Values by shock (T, C) to rows (R,); an empty `shock` says that rows are the shocks."""
     return by_shock.reshape(-1)[shock] if shock.shape[0] else by_shock
 
 
 def gather(by_row: jax.Array, shock: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Sum over the rows of each shock: (..., R) to (..., T, N)."""
+    """Sum over the rows of each shock: (..., R) to (..., T, C)."""
     if not shock.shape[0]:
         return by_row
     size = shape[0] * shape[1]
@@ -60,7 +60,7 @@ def pairs(width: int) -> list[tuple[int, int]]:
 
 @jax.custom_vjp
 def collect(tau: jax.Array, ell: jax.Array, Q: jax.Array, basis: jax.Array) -> tuple[Vector, Vector]:
-    """Curvature and slope of each unit's block, its shocks integrated out: a (N,) per pair and per column."""
+    """Curvature and slope of units' blocks by column, shocks integrated out: a (C,) per pair and per effect."""
     keep = 1.0 / (1.0 + tau**2 * Q)
     weight, slope = keep * Q, keep * ell
     curvature = tuple(over_slots(weight * basis[i] * basis[j]) for i, j in pairs(len(basis)))
@@ -90,7 +90,7 @@ class Small(NamedTuple):
     """What `finish` is a function of, besides the arrays of the data's size.
 
     tau : () the shocks' scale; over : () overdispersion; cut_move : (K-1,) moves of the cutpoints
-    unit : a (N,) for each column of the units' blocks
+    unit : a (C,) for each column of the units' blocks, at the grid's columns
     """
 
     tau: jax.Array
@@ -99,13 +99,28 @@ class Small(NamedTuple):
     unit: Vector
 
 
+def at_columns(by_unit: Vector, column: jax.Array) -> Vector:
+    """Values of units (N,) at the grid's columns (C,); an empty `column` says that columns are the units."""
+    if not column.shape[0]:
+        return by_unit
+    return tuple(a.at[column].get(indices_are_sorted=True, mode="promise_in_bounds") for a in by_unit)
+
+
+def by_unit(by_column: jax.Array, column: jax.Array, n_units: int) -> jax.Array:
+    """Sum over the columns of each unit: (..., C) to (..., N)."""
+    if not column.shape[0]:
+        return by_column
+    made = jnp.zeros((*by_column.shape[:-1], n_units), by_column.dtype)
+    return made.at[..., column].add(by_column, indices_are_sorted=True, mode="promise_in_bounds")
+
+
 def level_at(unit: Vector, basis: jax.Array) -> jax.Array:
-    """Value of each unit's block at each of its shocks (T, N)."""
+    """Value of each unit's block at each shock (T, C), from values at the columns."""
     return sum(a * u for a, u in zip(basis, unit, strict=True))  # type: ignore[return-value]
 
 
 def shock_at(small: Small, ell: jax.Array, z: jax.Array, grid: Grid) -> jax.Array:
-    """Shocks (T, N) at coordinates z (T, N); zero where the model has none, z then being (0, N)."""
+    """Shocks (T, C) at coordinates z (T, C); zero where the model has none, z then being (0, C)."""
     if not z.shape[0]:
         return jnp.zeros(grid.Q.shape, z.dtype)
     tau = small.tau.astype(z.dtype)
@@ -122,8 +137,8 @@ def finish(
     Parameters
     ----------
     shift : (R,) move of the predictor's outer part since the anchor
-    ell : (T, N) pseudo-slope by shock
-    z : (T, N) coordinates of the shocks; (0, N) where the model has none
+    ell : (T, C) pseudo-slope by shock
+    z : (T, C) coordinates of the shocks; (0, C) where the model has none
     """
     return _finish(small, shift, ell, z, grid, family)
 

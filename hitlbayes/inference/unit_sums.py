@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference import linear
-from hitlbayes.inference.eliminate import Units, by_unit, explained_by, reduce_units, unit_system
+from hitlbayes.inference.eliminate import Units, explained_by, reduce_units, unit_system
 from hitlbayes.inference.hyper import Hyper
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Array, Layout
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     y : (T, n) mean outcome
     own, rest : (q, P, n), (R, T, n) mean covariates, as `hitlbayes.inference.columns.Columns` has them
     groups : one (T, n) index per crossed group
-    basis : (q, T, n); unit_class : (n,)
+    basis : (q, T, n); unit_class : (n,); column : empty, for columns are units here
     phase : (G, T, n) one where a residual SD applies, else zero (a gather would be far slower than a product)
     """
 
@@ -40,6 +40,7 @@ class Part(NamedTuple):
     rest: Array
     groups: tuple[Array, ...]
     basis: Array
+    column: Array
     unit_class: Array
     phase: Array
 
@@ -101,7 +102,7 @@ def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
     weighted, slope = part.basis * w, units.keep * ell
     lin = tuple(over_slots(a * slope) for a in part.basis)
     cross = [tuple(_level_sums(weighted, part, k, layout)) for k in range(len(layout.n_levels))]
-    cross += [tuple(by_unit(weighted[:, None] * part.rest))] if len(part.rest) else []
+    cross += [tuple(jnp.sum(weighted[:, None] * part.rest, axis=-2))] if len(part.rest) else []
     less, taken, explained = reduce_units(cross, lin, narrowed(units, w.dtype))
     # Elimination is applied to the columns made of the basis, so that each product is taken once; in the
     # precision of the factors, for where data say much of a unit next to nothing is kept.

@@ -15,7 +15,7 @@ ROUND_OFF = 1e-9  # double precision through sinh, its inverse and a determinant
 SPREAD = 0.05  # five standard errors of a standard deviation from 4,000 draws
 CONDITIONAL = 0.15  # likewise from some hundreds
 
-LAYOUT = Layout("gaussian", "did", 2, 0, (3,), (True,), 4, 3, True, 2)
+LAYOUT = Layout("gaussian", "did", 2, 0, (3,), (True,), 4, 4, 3, True, 2)
 
 
 def beliefs(*, held: dict[int, float] | None = None) -> Beliefs:
