@@ -198,10 +198,8 @@ def solve(data: Pairs, scales: Scales) -> Solved:
     return Solved(float(value), solve_triangular(low, half, lower=True, trans=1), low)
 
 
-def _treated_workers(
-    d: np.ndarray, data: Pairs, scales: Scales
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Inverse precision of treated workers' cells: diag(g) + (tie g)(tie g)' for each worker; log determinants.
+def _treated_workers(d: np.ndarray, data: Pairs, scales: Scales) -> tuple[np.ndarray, np.ndarray, float]:
+    """Inverse precision of a treated worker's cells, diag(g) + (tie g)(tie g)', and its log determinant.
 
     A worker's cells have prior covariance s^2 I + w^2 11' and precision diag(d) from the data; both inverses
     are a diagonal plus a term of rank one (Sherman and Morrison). g (T,), tie (W,).

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from hitlbayes.inference.hyper import turned
 from hitlbayes.inference.laplace import Anchor, State, log_density, make_anchor, place, predictor
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
-from hitlbayes.inference.runtime import quick_jit
+from hitlbayes.inference.runtime import SELDOM, quick_jit
 
 LARGEST_STEP = 4.0  # in the linear predictor; a logit moves across its whole range in two such steps
 ROUNDS = 6
@@ -27,11 +27,11 @@ NEWTON_STEPS = 12
 OFF_ZERO = (0.2, 0.5, 1.0)  # coordinates of scales
 
 
-anchor_at = quick_jit(make_anchor, static_argnames="layout", seldom=True)
-place_at = quick_jit(place, static_argnames="layout", seldom=True)
+anchor_at = quick_jit(make_anchor, static_argnames="layout", options=SELDOM)
+place_at = quick_jit(place, static_argnames="layout", options=SELDOM)
 
 
-@partial(quick_jit, static_argnames="layout", seldom=True)
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def step_towards(
     goal: State, state: State, problem: Problem, eta: jax.Array, *, layout: Layout
 ) -> tuple[State, jax.Array]:
@@ -41,7 +41,7 @@ def step_towards(
     return jax.tree.map(lambda old, new: old + part * (new - old), state, goal), move
 
 
-@partial(quick_jit, static_argnames="layout", seldom=True)
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def hyper_density(
     psi: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:

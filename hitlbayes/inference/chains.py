@@ -17,11 +17,12 @@ import numpy as np
 from hitlbayes.inference import hmc
 from hitlbayes.inference.effects import Focus
 from hitlbayes.inference.problem import Layout
-from hitlbayes.inference.runtime import Progress, in_threads, on_processor, quick_jit
+from hitlbayes.inference.runtime import SELDOM, SMALL, Progress, in_threads, on_processor, quick_jit
 
 T = TypeVar("T")
 
 BLOCK = 50
+CACHED = 2**16  # coordinates, from where on arrays leave a core's cache
 
 
 class Record(NamedTuple):
@@ -60,7 +61,7 @@ def block_of_draws(
 
     def body(walker: hmc.Walker, _: None) -> tuple[hmc.Walker, Record]:
         walker, step = hmc.draw(walker, target, focus, layout=layout, adapt=adapt)
-        return walker, Record(walker.kept, step.acceptance, step.diverged, walker.slope[: layout.n_hyper])
+        return walker, Record(walker.kept, step.acceptance, step.diverged, walker.slope.psi)
 
     return jax.lax.scan(body, walker, None, length=BLOCK)
 
@@ -73,7 +74,13 @@ def together(
 
 
 advance = quick_jit(block_of_draws, static_argnames="layout")
+advance_small = quick_jit(block_of_draws, static_argnames="layout", options=SMALL)
 advance_together = quick_jit(together, static_argnames="layout")
+
+
+def advance_for(layout: Layout) -> Callable[..., tuple[hmc.Walker, Record]]:
+    """The program that makes a chain's draws in a model of this size."""
+    return advance_small if layout.n_latent < CACHED else advance
 
 
 def advance_each(
@@ -89,11 +96,11 @@ def advance_each(
 
     On a processor each chain has a core; on an accelerator they are computed together.
     """
-    flag = jnp.asarray(adapt)
+    flag, one_chain = jnp.asarray(adapt), advance_for(layout)
 
     def one(i: int) -> None:
         # Waited for here, so that no more chains run at once than there are cores.
-        keep(i, *jax.block_until_ready(advance(walkers[i], target, focus, flag, layout=layout)))
+        keep(i, *jax.block_until_ready(one_chain(walkers[i], target, focus, flag, layout=layout)))
 
     if on_processor():
         in_threads(one, len(walkers))
@@ -104,7 +111,7 @@ def advance_each(
         keep(i, *jax.tree.map(lambda a, i=i: a[i], moved))
 
 
-@partial(quick_jit, static_argnames="layout", seldom=True)
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def begin(key: jax.Array, target: hmc.Target, log_angle: jax.Array, *, layout: Layout) -> hmc.Walker:
     """A chain at a draw of the standard normal."""
     return hmc.start(key, target, layout=layout, log_angle=log_angle)
@@ -162,7 +169,7 @@ def room(
 ) -> Record:
     """Arrays (chains, draws, ...) for all records; blocks that are joined later would be there twice."""
     flag = jnp.asarray(False)
-    _, like = advance.eval_shape(walker, target, focus, flag, layout=layout)  # type: ignore[attr-defined]
+    _, like = advance_for(layout).eval_shape(walker, target, focus, flag, layout=layout)  # type: ignore[attr-defined]
     return jax.tree.map(lambda a: np.empty((chains, draws, *a.shape[1:]), a.dtype), like)
 
 

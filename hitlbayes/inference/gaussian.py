@@ -22,7 +22,7 @@ from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, sin
 from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.proposal import Density, match_moments
 from hitlbayes.inference.rebend import rebend
-from hitlbayes.inference.runtime import Progress, in_threads, quick_jit, silent
+from hitlbayes.inference.runtime import SELDOM, Progress, in_threads, quick_jit, silent
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ def effect_batches(
     return in_threads(one, len(batches))
 
 
-@partial(quick_jit, static_argnames="layout", seldom=True)
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def _own(
     unit: jax.Array, outer: jax.Array, psi: jax.Array, key: jax.Array, beliefs: Beliefs, *, layout: Layout
 ):

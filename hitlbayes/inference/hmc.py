@@ -30,7 +30,7 @@ import numpy as np
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.glide import Few, glide, walls_at_zero
-from hitlbayes.inference.laplace import Anchor, Point, density_and_point, join, split
+from hitlbayes.inference.laplace import Anchor, Coordinates, Point, density_and_point, split
 from hitlbayes.inference.normals import normals
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
@@ -66,13 +66,13 @@ class Kept(NamedTuple):
 class Walker(NamedTuple):
     """One chain between draws.
 
-    z : (n,) position; value : () log density there; slope : (n,) gradient of -R; kept : what is kept of it
+    z : the position; value : () log density there; slope : gradient of -R, by role; kept : what is kept of it
     log_angle : () of the rotation, in radians; averages : (3,) state of dual averaging; key : random key
     """
 
-    z: jax.Array
+    z: Coordinates
     value: jax.Array
-    slope: jax.Array
+    slope: Coordinates
     kept: Kept
     log_angle: jax.Array
     averages: jax.Array
@@ -110,12 +110,21 @@ GAPS, WEIGHTS = _tables()  # by number of rotations
 
 
 def density_and_slope(
-    z: jax.Array, target: Target, *, layout: Layout
-) -> tuple[tuple[jax.Array, Point], jax.Array]:
-    """Log density and the point at z (n,), and the gradient (n,) of -R."""
+    z: Coordinates, target: Target, *, layout: Layout
+) -> tuple[tuple[jax.Array, Point], Coordinates]:
+    """Log density and the point at z, and the gradient of -R."""
     both = jax.value_and_grad(partial(density_and_point, layout=layout), has_aux=True)
-    found, slope = both(split(z, layout), target.anchor, target.problem, target.beliefs)
-    return found, join(slope) + z
+    found, slope = both(z, target.anchor, target.problem, target.beliefs)
+    return found, jax.tree.map(jnp.add, slope, z)
+
+
+def standard_normal(key: jax.Array, target: Target, *, layout: Layout) -> Coordinates:
+    """A draw of the standard normal, in double precision where coordinates are few."""
+    few, many = jax.random.split(key)
+    head = layout.n_hyper + layout.n_outer
+    z = normals(few, head).astype(target.anchor.psi.dtype)
+    rest = normals(many, layout.n_latent - head).astype(target.problem.X.dtype)
+    return split(z, rest, layout)
 
 
 def single(target: Target) -> Target:
@@ -134,32 +143,33 @@ def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Arra
     """A chain at a draw of the standard normal, whose density the first draw computes."""
     key, first = jax.random.split(key)
     narrow, wide = target.problem.X.dtype, target.anchor.psi.dtype
-    z = upright(jax.random.normal(first, (layout.n_latent,), narrow), target, layout=layout)
+    z = upright(standard_normal(first, target, layout=layout), target, layout=layout)
     N, steps = layout.n_units, max(layout.n_cut, 1)
     drawn = Drawn(jnp.zeros(N, narrow), jnp.zeros((2, steps), narrow), jnp.zeros(N, narrow))
     unit = jnp.zeros((N, layout.width), narrow)
     kept = Kept(jnp.zeros_like(target.anchor.psi), jnp.zeros_like(target.anchor.outer), unit, drawn)
     averages = jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])
-    return Walker(z, jnp.full((), -jnp.inf, wide), jnp.zeros_like(z), kept, log_angle, averages, key)
+    flat = jax.tree.map(jnp.zeros_like, z)
+    return Walker(z, jnp.full((), -jnp.inf, wide), flat, kept, log_angle, averages, key)
 
 
-def upright(z: jax.Array, target: Target, *, layout: Layout) -> jax.Array:
-    """Coordinates z (n,) with those of the free scales that are negative turned positive."""
-    k, n, (anchor, _, beliefs, _) = layout.n_hyper, layout.n_scales, target
-    psi = anchor.psi + anchor.root @ z[:k].astype(anchor.psi.dtype)
+def upright(z: Coordinates, target: Target, *, layout: Layout) -> Coordinates:
+    """Coordinates with those of the free scales that are negative turned positive."""
+    n, (anchor, _, beliefs, _) = layout.n_scales, target
+    psi = anchor.psi + anchor.root @ z.psi
     scales = jnp.where(jnp.isnan(beliefs.fixed[:n]), jnp.abs(psi[:n]), psi[:n])
-    few = jnp.linalg.solve(anchor.root, jnp.concatenate([scales, psi[n:]]) - anchor.psi)
-    return jnp.concatenate([few.astype(z.dtype), z[k:]])
+    return z._replace(psi=jnp.linalg.solve(anchor.root, jnp.concatenate([scales, psi[n:]]) - anchor.psi))
 
 
 def draw(
     walker: Walker, target: Target, focus: Focus, *, layout: Layout, adapt: jax.Array
 ) -> tuple[Walker, Step]:
     """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
-    key, k_normal, k_uniform = jax.random.split(walker.key, 3)
-    n, dtype = walker.z.size, walker.z.dtype
-    normal = normals(k_normal, n + layout.n_units).astype(dtype)
-    momentum, uniform = normal[:n], jax.random.uniform(k_uniform, (2,))
+    key, k_momentum, k_own, k_uniform = jax.random.split(walker.key, 4)
+    momentum, uniform = (
+        standard_normal(k_momentum, target, layout=layout),
+        jax.random.uniform(k_uniform, (2,)),
+    )
     angle = jnp.exp(walker.log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform[0])
     # A chain that has just begun stays where it is, and learns its density and slope there.
     angle = jnp.where(jnp.isfinite(walker.value), angle, 0.0)
@@ -167,34 +177,40 @@ def draw(
     turns, kicks = (angle * count * jnp.asarray(table)[count] for table in (GAPS, WEIGHTS))
     # Kept apart, or the compiler computes the cosine anew for every element.
     cosines, sines, kicks = jax.lax.optimization_barrier((jnp.cos(turns), jnp.sin(turns), kicks))
-    k, anchor = layout.n_hyper, target.anchor
+    anchor, surrogate = target.anchor, target.surrogate
     walls = walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout)
-    surrogate = target.surrogate
 
-    def kicked(p: jax.Array, slope: jax.Array, guess: jax.Array, kick: jax.Array) -> jax.Array:
-        return (p + kick.astype(dtype) * slope).at[:k].add(-(kick * guess).astype(dtype))
+    def kicked(p: Coordinates, slope: Coordinates, guess: jax.Array, kick: jax.Array) -> Coordinates:
+        p = jax.tree.map(lambda p, slope: p + kick.astype(p.dtype) * slope, p, slope)
+        return p._replace(psi=p.psi - kick * guess)
 
     def turn(i: jax.Array, at: tuple) -> tuple:
         z, p, guess = at[:3]
-        few = Few(*(a[:k].astype(turns.dtype) for a in (z, p)), guess)
-        few = glide(few, turns[i], walls=walls, surrogate=surrogate)
-        c, s = cosines[i].astype(dtype), sines[i].astype(dtype)
-        # All are turned, then the few are put in place: joined, they would be slow to loop over.
-        many = c * z + s * p, c * p - s * z
-        z, p = (b.at[:k].set(a.astype(dtype)) for a, b in zip(few[:2], many, strict=True))
+        few = glide(Few(z.psi, p.psi, guess), turns[i], walls=walls, surrogate=surrogate)
+        c, s = cosines[i], sines[i]
+        z, p = (
+            jax.tree.map(lambda a, b, d=d: c.astype(a.dtype) * a + (d * s).astype(a.dtype) * b, a, b)
+            for a, b, d in ((z, p, 1.0), (p, z, -1.0))
+        )
+        z, p = z._replace(psi=few.z), p._replace(psi=few.p)
         (value, point), slope = density_and_slope(z, target, layout=layout)
         return z, kicked(p, slope, few.slope, kicks[i + 1]), few.slope, slope, value, point
 
     begin = Point(*walker.kept[:3], jnp.zeros_like(anchor.eta))
-    guess = slope_at(surrogate, walker.z[:k].astype(kicks.dtype))
+    guess = slope_at(surrogate, walker.z.psi)
     p = kicked(momentum, walker.slope, guess, kicks[0])
     at = (walker.z, p, guess, walker.slope, jnp.zeros_like(walker.value), begin)
     z, p, _, slope, value, point = jax.lax.fori_loop(0, count, turn, at)
-    gain = value - walker.value - 0.5 * total(p**2 - momentum**2)
-    gain = jnp.where(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
+    energy = sum(
+        total(a**2 - b**2) for a, b in zip(jax.tree.leaves(p), jax.tree.leaves(momentum), strict=True)
+    )
+    gain = value - walker.value - 0.5 * energy
+    finite = jnp.isfinite(value + sum(total(a) for a in jax.tree.leaves(slope)))
+    gain = jnp.where(finite, gain, -jnp.inf)
     acceptance = jnp.minimum(1.0, jnp.exp(gain))
     taken = uniform[1] < acceptance
-    kept = describe(point, normal[n:], target, focus, layout=layout)
+    own = normals(k_own, layout.n_units).astype(target.problem.X.dtype)
+    kept = describe(point, own, target, focus, layout=layout)
     log_angle, averages = _adapt(walker.log_angle, walker.averages, acceptance)
     moved = Walker(
         *jax.tree.map(

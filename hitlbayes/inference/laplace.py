@@ -81,16 +81,19 @@ class Coordinates(NamedTuple):
     shock: jax.Array
 
 
-def split(z: jax.Array, layout: Layout) -> Coordinates:
-    """Coordinates (n,) by role; a model without shocks has (0, C) of them."""
-    k, m, N = layout.n_hyper, layout.n_outer, layout.n_units
-    unit = z[k + m : k + m + N * layout.width].reshape(layout.width, N)
-    return Coordinates(z[:k], z[k : k + m], tuple(unit), z[k + m + unit.size :].reshape(-1, layout.columns))
+def split(few: jax.Array, many: jax.Array, layout: Layout) -> Coordinates:
+    """Coordinates by role: `few` (k + m,) of what is solved densely, `many` of units and shocks.
+
+    A model without shocks has (0, C) of them.
+    """
+    k, size = layout.n_hyper, layout.n_units * layout.width
+    unit = many[:size].reshape(layout.width, layout.n_units)
+    return Coordinates(few[:k], few[k:], tuple(unit), many[size:].reshape(-1, layout.columns))
 
 
-def join(z: Coordinates) -> jax.Array:
-    """The coordinates (n,) of `split`."""
-    return jnp.concatenate([z.psi, z.outer, *z.unit, z.shock.reshape(-1)])
+def by_role(z: jax.Array, layout: Layout) -> Coordinates:
+    """Flat coordinates (n,) by role."""
+    return split(*jnp.split(z, [layout.n_hyper + layout.n_outer]), layout)
 
 
 class Anchor(NamedTuple):
@@ -243,7 +246,7 @@ class _Parts(NamedTuple):
 
 def place(z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout) -> State:
     """The state at coordinates z (n,)."""
-    parts = _parts(split(z, layout), anchor, problem, beliefs, layout=layout)
+    parts = _parts(by_role(z, layout), anchor, problem, beliefs, layout=layout)
     shock = shock_at(parts.small, parts.ell, parts.z_shock, parts.grid)
     return State(parts.psi, parts.outer, jnp.stack(parts.unit, axis=1), shock)
 
@@ -292,7 +295,7 @@ def log_density(
     z: jax.Array, anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
 ) -> jax.Array:
     """Log posterior density of coordinates z (n,), up to a constant of the anchor."""
-    return density_and_point(split(z, layout), anchor, problem, beliefs, layout=layout)[0]
+    return density_and_point(by_role(z, layout), anchor, problem, beliefs, layout=layout)[0]
 
 
 class Point(NamedTuple):

@@ -30,7 +30,7 @@ from hitlbayes.inference.eliminate import whitened
 from hitlbayes.inference.hyper import Hyper, hyper_logprior, unpack_hyper
 from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.problem import Array, Beliefs, Layout, outer_prior
-from hitlbayes.inference.runtime import quick_jit
+from hitlbayes.inference.runtime import SELDOM, quick_jit
 from hitlbayes.inference.shocks import level_at
 from hitlbayes.inference.sums import over_slots
 from hitlbayes.inference.unit_sums import Part, Sums, eliminate, unit_sums
@@ -134,7 +134,7 @@ def _together(task: Callable[..., T], points: Any, data: Means) -> T:
     return jax.lax.map(lambda point: jax.tree.map(lambda a: a[0], task(alone(point))), points)
 
 
-log_posterior = quick_jit(log_densities, static_argnames="layout")
+log_posterior = quick_jit(log_densities, static_argnames="layout", options=SELDOM)
 
 
 class Effects(NamedTuple):
@@ -145,7 +145,7 @@ class Effects(NamedTuple):
     unit: jax.Array
 
 
-@partial(quick_jit, static_argnames="layout", seldom=True)
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
     """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
     k_outer, k_unit = jax.random.split(key)

@@ -1,8 +1,8 @@
 """Standard normal draws for a sampler's momenta, one for every coordinate.
 
-Random bits are Threefry's, as the compiler makes them (`jax.lax.rng_bit_generator`), and pairs of words become
-normal by Box and Muller (1958, doi:10.1214/aoms/1177706645). `jax.random.normal` hashes twice as many words
-and inverts the error function: on a processor that was half the time of a draw.
+Random bits are Threefry's, as the compiler makes them (`jax.lax.rng_bit_generator`), and pairs of words
+become normal by Box and Muller (1958, doi:10.1214/aoms/1177706645). `jax.random.normal` hashes twice as many
+words and inverts the error function: on a processor that was half the time of a draw.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.normals import normals
-from hitlbayes.inference.runtime import Progress, in_threads, known_options, silent
+from hitlbayes.inference.runtime import SMALL, Progress, in_threads, known_options, silent
 
 BLOCK = 50
 TURN = 2.5  # radians of a trajectory: a direction wider than the pilot saw needs more than a quarter
@@ -81,7 +81,7 @@ def programs(log_density: LogDensity, record: Record) -> Programs:
 
         return jax.lax.scan(body, walker, None, length=BLOCK)
 
-    options = known_options()
+    options = known_options(SMALL)
     return Programs(jax.jit(begin, compiler_options=options), jax.jit(advance, compiler_options=options))
 
 

@@ -55,48 +55,46 @@ def bucket(n: int) -> int:
 
 Options = dict[str, bool | int | str]
 # One core a chain: sharing every element-wise loop among cores costs more than it brings.
-SINGLE: Options = {
+LARGE: Options = {
     "xla_cpu_multi_thread_eigen": False,
     "xla_cpu_enable_concurrency_optimized_scheduler": False,
     "xla_cpu_experimental_ynn_fusion_type": "",
 }
-# Compiled in half the time; loops over data then run a fifth slower.
-SELDOM: Options = SINGLE | {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+# Compiled in three fifths of the time, and as fast where arrays stay in a core's cache.
+SMALL: Options = LARGE | {"xla_cpu_use_fusion_emitters": False}
+# Compiled in less than half; long chains of element-wise steps then take twice as long.
+SELDOM: Options = SMALL | {"xla_backend_optimization_level": 1}
 
 
-def known_options(*, seldom: bool = False) -> Options:
-    """Options of `SINGLE`, or of `SELDOM`, that the installed compiler knows; none for an accelerator."""
-    return _of_processor(seldom=seldom) if on_processor() else {}
+def known_options(wanted: Options) -> Options:
+    """Those of the options that the installed compiler knows; none for an accelerator."""
+    return {name: value for name, value in wanted.items() if on_processor() and _is_known(name, value)}
 
 
 @cache
-def _of_processor(*, seldom: bool) -> Options:
-    wanted = SELDOM if seldom else SINGLE
-
-    def known(name: str) -> bool:
-        try:
-            jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: wanted[name]})
-        except Exception:
-            return False
-        return True
-
-    return {name: wanted[name] for name in wanted if known(name)}
+def _is_known(name: str, value: bool | int | str) -> bool:
+    try:
+        jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: value})
+    except Exception:
+        return False
+    return True
 
 
-def quick_jit(function: Callable[..., T], *, static_argnames: str, seldom: bool = False) -> Callable[..., T]:
-    """`jax.jit` for programs that run side by side, one on each core, or that run a few times only."""
+def quick_jit(
+    function: Callable[..., T], *, static_argnames: str, options: Options = LARGE
+) -> Callable[..., T]:
+    """`jax.jit` for programs that run side by side, one on each core; `options` are the compiler's."""
 
     @cache
     def made(_: bool) -> Any:
-        options = known_options(seldom=seldom)
-        return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
+        return jax.jit(function, static_argnames=static_argnames, compiler_options=known_options(options))
 
     @wraps(function)
-    def call(*args: Any, **options: Any) -> T:
-        return made(on_processor())(*args, **options)
+    def call(*args: Any, **named: Any) -> T:
+        return made(on_processor())(*args, **named)
 
     def method(name: str) -> Callable[..., Any]:
-        return lambda *args, **options: getattr(made(on_processor()), name)(*args, **options)
+        return lambda *args, **named: getattr(made(on_processor()), name)(*args, **named)
 
     for name in ("lower", "eval_shape"):
         setattr(call, name, method(name))

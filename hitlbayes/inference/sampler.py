@@ -23,8 +23,8 @@ from hitlbayes.inference.chains import (
     BLOCK,
     Record,
     Storage,
-    advance,
     advance_each,
+    advance_for,
     begin,
     pack,
     run_chains,
@@ -144,7 +144,7 @@ def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focu
     target = _single.eval_shape(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
     walker = begin.eval_shape(jax.random.key(0), target, jnp.zeros(()), layout=layout)  # type: ignore[attr-defined]
     if on_processor():
-        advance.lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
+        advance_for(layout).lower(walker, target, focus, jnp.asarray(True), layout=layout).compile()  # type: ignore[attr-defined]
 
 
 def warm_up(

@@ -60,7 +60,7 @@ def pairs(width: int) -> list[tuple[int, int]]:
 
 @jax.custom_vjp
 def collect(tau: jax.Array, ell: jax.Array, Q: jax.Array, basis: jax.Array) -> tuple[Vector, Vector]:
-    """Curvature and slope of units' blocks by column, shocks integrated out: a (C,) per pair and per effect."""
+    """Curvature and slope of units' blocks by column, shocks integrated out: (C,) per pair and effect."""
     keep = 1.0 / (1.0 + tau**2 * Q)
     weight, slope = keep * Q, keep * ell
     curvature = tuple(over_slots(weight * basis[i] * basis[j]) for i, j in pairs(len(basis)))

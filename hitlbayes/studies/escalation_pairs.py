@@ -84,9 +84,7 @@ def _weigh(
     start = np.concatenate([np.full(n_scales, 0.3), np.full(sigmas, -0.1)])
     proposal = match_moments(*pilot(_density(layout, {}), start, signs, size=PILOT, rng=rng))
     solved: dict[bytes, Solved] = {}
-    points, weighed = weigh(
-        proposal, _density(layout, solved), signs, first=PROPOSED, enough=ENOUGH, rng=rng
-    )
+    points, weighed = weigh(proposal, _density(layout, solved), signs, first=PROPOSED, enough=ENOUGH, rng=rng)
     chosen = psis.resample(weighed.log_weights, size, rng=rng)
     rng.shuffle(chosen)
     outer = np.array([draw_outer(solved[points[i].tobytes()], rng=rng) for i in chosen])

@@ -170,9 +170,7 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
         at = shared_draws(shared, made, picked[i * step : (i + 1) * step])
         if data.family == "gaussian":
             precision = made.cells.is_precision
-            return gaussian_unit_loglik(
-                rows, at.outer, at.factor, at.sigma, at.shock, is_precision=precision
-            )
+            return gaussian_unit_loglik(rows, at.outer, at.factor, at.sigma, at.shock, is_precision=precision)
         return unit_loglik(data.family, rows, at.outer, at.factor, at.cut, at.shock)
 
     with session():

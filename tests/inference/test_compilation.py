@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
-from hitlbayes.inference.laplace import State
+from hitlbayes.inference.laplace import State, by_role
 from hitlbayes.inference.runtime import session
 from hitlbayes.inference.surrogate import flat
 
@@ -105,11 +106,11 @@ def test_single_precision_moves_the_posterior_by_far_less_than_a_posterior_sd(fa
         z = np.random.default_rng(1).normal(size=(POINTS, layout.n_latent)).astype(np.float32)
         at = jax.jit(partial(hmc.density_and_slope, layout=layout))
         exact, low = (
-            [at(one.astype(kind), t) for one in z]
+            [at(by_role(jnp.asarray(one, kind), layout), t) for one in z]
             for kind, t in ((np.float64, target), (np.float32, hmc.single(target)))
         )
     values = [np.array([float(a[0][0]) for a in made]) for made in (exact, low)]
-    slopes = [np.stack([np.asarray(a[1]) for a in made]) for made in (exact, low)]
+    slopes = [np.stack([np.asarray(ravel_pytree(a[1])[0]) for a in made]) for made in (exact, low)]
     weight = np.exp(values[0] - values[1])
     apart, kick = np.abs(weight / weight.mean() - 1).max(), np.abs(slopes[0] - slopes[1]).max()
     print(
