@@ -34,6 +34,7 @@ from hitlbayes.fitting.factor import (
     split_psi,
 )
 from hitlbayes.inference.precision import with_narrow
+from hitlbayes.inference.runtime import SELDOM, quick_jit
 from hitlbayes.inference.sums import total
 
 LEAST_CURVATURE = 1e-3
@@ -270,7 +271,7 @@ def _split(z: jax.Array, layout: Layout) -> list[jax.Array]:
     return parts
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def _derivatives(state: State, data: Data, *, layout: Layout) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Predictor, score and curvature (M, n) of the log likelihood in it, which is a sum over entries."""
     eta = predictor(state, data)
@@ -297,7 +298,8 @@ def _marginal_information(
     inner = np.linalg.inv(np.eye(1 + m) + U.T @ unit_J @ U)
     spread = U @ inner @ U.T  # (N, M, M): what is known of a unit's effects, given all else
     flat = tied.reshape(layout.units, -1, m)
-    taken = np.einsum("iab,iac->bc", np.swapaxes(flat @ spread, 1, 2), np.swapaxes(flat, 1, 2))
+    one, other = (np.swapaxes(a, 1, 2).reshape(-1, flat.shape[1]) for a in (flat @ spread, flat))
+    taken = one.T @ other
     return J.reshape(len(flat[0]), -1) - taken
 
 

@@ -30,10 +30,11 @@ from hitlbayes.fitting.factor import (
 from hitlbayes.fitting.factor_effects import Averages, Focus, averages
 from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place, single
 from hitlbayes.inference import rotation
-from hitlbayes.inference.runtime import Progress, silent
+from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
+from hitlbayes.inference.surrogate import flat
 
 PILOTS = (100, 150)  # draws of each; the map is made again after each
-SETTLE = 50
+SETTLE = 100
 CLIMB_STEPS = 150
 SHRINK = 0.5  # how many draws a parameter the diagonal counts for in the pilot's covariance
 TYPICAL = 7500.0  # chats at which the first spreads of psi below are about right
@@ -88,25 +89,25 @@ def sample_factor(
     state = climb(State(psi, *_nothing(layout)), data, layout)
     root = np.eye(layout.sizes[0]) * FIRST_SPREAD * np.sqrt(TYPICAL / layout.chats)
     anchor = expand(state, root, data, layout)
-    given = (single(anchor, data), focus)
-    walkers = rotation.start(programs, given, size=layout.size, chains=chains, seed=seed)
+    near = rotation.Near((single(anchor, data), focus), flat(layout.sizes[0]))
+    walkers = rotation.start(programs, near.data, size=layout.size, chains=chains, seed=seed)
     progress("compiling", 0.02)
-    programs = rotation.compiled(programs, walkers[0], given)
+    programs = rotation.compiled(programs, walkers[0], near)
     for number, length in enumerate(PILOTS):
         progress("pilot", 0.1 * (1 + number))
-        walkers, turns = rotation.run(programs, walkers, given, draws=length, adapt=True)
+        walkers, _, turns = rotation.learn(programs, walkers, near, draws=length)
         anchor = recentre(state, turns.record.psi, data, layout)
-        given = (single(anchor, data), focus)
+        near = near._replace(data=(single(anchor, data), focus))
         walkers = rotation.start(
-            programs, given, size=layout.size, chains=chains, seed=seed + 1 + number, like=walkers
+            programs, near.data, size=layout.size, chains=chains, seed=seed + 1 + number, like=walkers
         )
     progress("adapting", 0.3)
-    walkers, turns = rotation.run(programs, walkers, given, draws=SETTLE, adapt=True)
+    walkers, near, _ = rotation.learn(programs, walkers, near, draws=SETTLE)
     walkers = rotation.settle(walkers)
     walkers, turns = rotation.run(
         programs,
         walkers,
-        given,
+        near,
         draws=draws,
         adapt=False,
         progress=lambda what, done: progress(what, 0.4 + 0.6 * done),
@@ -227,7 +228,7 @@ def _programs(layout: Layout) -> rotation.Programs:
     def density(z: jax.Array, given: Any) -> jax.Array:
         return mapped_density(z, given[0], layout)
 
-    return rotation.programs(density, record)
+    return rotation.programs(density, record, few=layout.sizes[0])
 
 
 def _nothing(layout: Layout) -> list[jax.Array]:
@@ -246,7 +247,7 @@ def _state(flat: jax.Array, psi: Psi, layout: Layout) -> State:
     return State(psi, *first, period, unit, flat[at + units :])
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(quick_jit, static_argnames="layout", options=SELDOM)
 def _effects_density(flat: jax.Array, psi: Psi, data: Data, *, layout: Layout) -> tuple[jax.Array, jax.Array]:
     def value(flat: jax.Array) -> jax.Array:
         return log_density(_state(flat, psi, layout), data, layout)[0]

@@ -44,16 +44,23 @@ class Few(NamedTuple):
     slope: jax.Array
 
 
-def glide(at: Few, angle: jax.Array, *, walls: Walls, surrogate: Surrogate) -> Few:
-    """Where an angle of the flow of the standard normal and the surrogate leads."""
+def glide(at: Few, angle: jax.Array, *, walls: Walls | None, surrogate: Surrogate) -> Few:
+    """Where an angle of the flow of the standard normal and the surrogate leads, with walls or without."""
     short = angle / STEPS
 
     def step(_: int, at: Few) -> Few:
-        z, p = rebound(at.z, at.p + 0.5 * short * at.slope, short, walls)
+        p = at.p + 0.5 * short * at.slope
+        z, p = turned_by(short, at.z, p) if walls is None else rebound(at.z, p, short, walls)
         slope = slope_at(surrogate, z)
         return Few(z, p + 0.5 * short * slope, slope)
 
     return jax.lax.fori_loop(0, STEPS, step, at)
+
+
+def turned_by(angle: jax.Array, z: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(z, p) turned by an angle."""
+    c, s = jnp.cos(angle), jnp.sin(angle)
+    return c * z + s * p, c * p - s * z
 
 
 def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple[jax.Array, jax.Array]:
@@ -64,8 +71,8 @@ def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple
         when = meeting(z, p, walls)
         first = jnp.argmin(when)
         turn = jnp.minimum(when[first], left)
-        c, s, normal = jnp.cos(turn), jnp.sin(turn), walls.normal[first]
-        z, p = c * z + s * p, c * p - s * z
+        z, p = turned_by(turn, z, p)
+        normal = walls.normal[first]
         p = jnp.where(when[first] < left, p - 2.0 * (normal @ p) * normal, p)
         return z, p, left - turn, met + 1
 

@@ -1,9 +1,7 @@
-"""Split Hamiltonian Monte Carlo for any density near a standard normal.
+"""Split Hamiltonian Monte Carlo for any density near a standard normal, its hyperparameters first.
 
-The target is exp(-|z|^2/2 - R(z)) with R small: a trajectory alternates kicks by the gradient of R with exact
-rotations of (z, momentum), as in `hitlbayes.inference.hmc`, which does the same for one family of models
-(Neal 2011, section 5.5.1; Shahbaba et al. 2014, doi:10.1007/s11222-012-9373-1). Here the density is an
-argument, data are arguments of the compiled program, and each chain runs in a thread of its own.
+Trajectories are those of `hitlbayes.inference.trajectory`. Here the density is an argument, data are
+arguments of the compiled program, and each chain runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -16,29 +14,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.normals import normals
-from hitlbayes.inference.runtime import SMALL, Progress, in_threads, known_options, silent
+from hitlbayes.inference.runtime import SELDOM, SMALL, Progress, in_threads, known_options, silent
+from hitlbayes.inference.surrogate import Surrogate, fitted
+from hitlbayes.inference.trajectory import DIVERGENCE, adapted, afresh, jittered, rotations, travel
 
 BLOCK = 50
 TURN = 2.5  # radians of a trajectory: a direction wider than the pilot saw needs more than a quarter
-MOST_ROTATIONS = 16
-LARGEST_ANGLE = 1.1
+WAY_IN = 10  # draws of a chain from which a surrogate learns nothing
 FIRST_ANGLE = 0.3
-TARGET_ACCEPTANCE = 0.8
-DIVERGENCE = 1000.0
 
 LogDensity = Callable[[jax.Array, Any], jax.Array]
 Record = Callable[[jax.Array, jax.Array, Any], Any]
 
 
+class Place(NamedTuple):
+    """Coordinates: psi (k,) of the hyperparameters, rest (n - k,)."""
+
+    psi: jax.Array
+    rest: jax.Array
+
+
+class Near(NamedTuple):
+    """The data, and the surrogate by which trajectories guess the slopes along psi."""
+
+    data: Any
+    surrogate: Surrogate
+
+
 class Walker(NamedTuple):
     """One chain between draws.
 
-    z, slope : (n,) position and gradient of -R; value : () -R; key : random key
+    z, slope : position and gradient of -R; value : () log density; key : random key
     log_angle : () of a rotation, in radians; averages : (3,) state of dual averaging
     """
 
-    z: jax.Array
-    slope: jax.Array
+    z: Place
+    slope: Place
     value: jax.Array
     key: jax.Array
     log_angle: jax.Array
@@ -46,43 +57,56 @@ class Walker(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """What is kept of draws; arrays lead with (chains, draws)."""
+    """What is kept of draws; arrays lead with (chains, draws).
+
+    z, slope : (k,) coordinates psi and gradient of -R along them
+    """
 
     record: Any
     acceptance: np.ndarray
     diverging: np.ndarray
+    z: np.ndarray
+    slope: np.ndarray
 
 
 class Programs(NamedTuple):
     """Compiled on first use: a chain's first state, BLOCK draws, from the data as arguments."""
 
     begin: Callable[[jax.Array, jax.Array, Any], Walker]
-    advance: Callable[[Walker, Any, jax.Array], tuple[Walker, Any]]
+    advance: Callable[[Walker, Near, jax.Array], tuple[Walker, Any]]
 
 
-def programs(log_density: LogDensity, record: Record) -> Programs:
-    """Programs that sample `log_density(z, data)` and keep `record(z, key, data)` of each draw."""
+def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
+    """Programs that sample `log_density(z, data)` and keep `record(z, key, data)` of each draw.
 
-    def residual(z: jax.Array, data: Any) -> jax.Array:
-        return log_density(z, data) + 0.5 * jnp.sum(z**2)
+    The first `few` coordinates are the hyperparameters'.
+    """
 
-    slope_of = jax.grad(residual)
+    def found_at(z: Place, data: Any) -> tuple[tuple[jax.Array, tuple[()]], Place]:
+        def density(z: Place) -> jax.Array:
+            return log_density(jnp.concatenate(z), data)
+
+        value, slope = jax.value_and_grad(density)(z)
+        return (value, ()), jax.tree.map(jnp.add, slope, z)
 
     def begin(z: jax.Array, key: jax.Array, data: Any) -> Walker:
-        value, slope = residual(z, data), slope_of(z, data)
+        place = Place(*jnp.split(z, [few]))
+        (value, _), slope = found_at(place, data)
         start = jnp.log(FIRST_ANGLE)
-        return Walker(z, slope, value, key, start, jnp.array([0.0, 0.0, 1.0]).at[1].set(start))
+        return Walker(place, slope, value, key, start, afresh(start))
 
-    def advance(walker: Walker, data: Any, adapt: jax.Array) -> tuple[Walker, Any]:
+    def advance(walker: Walker, near: Near, adapt: jax.Array) -> tuple[Walker, Any]:
         def body(walker: Walker, _: None) -> tuple[Walker, Any]:
-            walker, acceptance, diverged = _draw(walker, data, adapt, residual=residual, slope_of=slope_of)
-            kept = record(walker.z, jax.random.fold_in(walker.key, 1), data)
-            return walker, (kept, acceptance, diverged)
+            walker, acceptance, diverged = _draw(walker, near, adapt, found_at=found_at)
+            kept = record(jnp.concatenate(walker.z), jax.random.fold_in(walker.key, 1), near.data)
+            return walker, (kept, acceptance, diverged, walker.z.psi, walker.slope.psi)
 
         return jax.lax.scan(body, walker, None, length=BLOCK)
 
-    options = known_options(SMALL)
-    return Programs(jax.jit(begin, compiler_options=options), jax.jit(advance, compiler_options=options))
+    return Programs(
+        jax.jit(begin, compiler_options=known_options(SELDOM)),
+        jax.jit(advance, compiler_options=known_options(SMALL)),
+    )
 
 
 def start(
@@ -97,15 +121,34 @@ def start(
     return [new._replace(log_angle=old.log_angle) for new, old in zip(walkers, like, strict=True)]
 
 
-def compiled(made: Programs, walker: Walker, data: Any) -> Programs:
+def compiled(made: Programs, walker: Walker, near: Near) -> Programs:
     """The same programs with the costly one compiled for these shapes, so that chains need not wait."""
-    return made._replace(advance=made.advance.lower(walker, data, jnp.asarray(True)).compile())
+    return made._replace(advance=made.advance.lower(walker, near, jnp.asarray(True)).compile())  # type: ignore[attr-defined]
+
+
+def learn(
+    made: Programs, walkers: list[Walker], near: Near, *, draws: int
+) -> tuple[list[Walker], Near, Turns]:
+    """Draws with the angle adapting, and a surrogate that is learnt of the blocks before each."""
+    seen: list[Turns] = []
+    for _ in range(-(-draws // BLOCK)):
+        if seen:
+            z, slope = (np.concatenate([getattr(t, name) for t in seen], axis=1) for name in ("z", "slope"))
+            k = z.shape[2]
+            near = near._replace(
+                surrogate=fitted(z[:, WAY_IN:].reshape(-1, k), slope[:, WAY_IN:].reshape(-1, k))
+            )
+        # What a chain learnt with another surrogate says nothing of the angle that suits this one.
+        walkers = [walker._replace(averages=afresh(walker.log_angle)) for walker in walkers]
+        walkers, turns = run(made, walkers, near, draws=BLOCK, adapt=True)
+        seen.append(turns)
+    return walkers, near, Turns(*jax.tree.map(lambda *a: np.concatenate(a, axis=1), *seen))
 
 
 def run(
     made: Programs,
     walkers: list[Walker],
-    data: Any,
+    near: Near,
     *,
     draws: int,
     adapt: bool,
@@ -118,7 +161,7 @@ def run(
     for block in range(blocks):
         now = list(walkers)
         moved = in_threads(
-            lambda i: jax.block_until_ready(made.advance(now[i], data, flag)),  # noqa: B023
+            lambda i: jax.block_until_ready(made.advance(now[i], near, flag)),  # noqa: B023
             len(walkers),
         )
         walkers = [walker for walker, _ in moved]
@@ -137,46 +180,33 @@ def settle(walkers: list[Walker]) -> list[Walker]:
 
 
 def _draw(
-    walker: Walker, data: Any, adapt: jax.Array, *, residual: LogDensity, slope_of: LogDensity
+    walker: Walker, near: Near, adapt: jax.Array, *, found_at: Callable[[Place, Any], Any]
 ) -> tuple[Walker, jax.Array, jax.Array]:
-    key, k_momentum, k_angle, k_accept = jax.random.split(walker.key, 4)
-    momentum = normals(k_momentum, walker.z.size).astype(walker.z.dtype)
-    angle = jnp.exp(walker.log_angle) * jax.random.uniform(k_angle, minval=0.6, maxval=1.1)
-    count = jnp.clip(jnp.round(TURN * jnp.exp(-walker.log_angle)), 2, MOST_ROTATIONS)
-
-    def turn(_: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        z, p, slope = at
-        p = p + 0.5 * angle * slope
-        z, p = jnp.cos(angle) * z + jnp.sin(angle) * p, jnp.cos(angle) * p - jnp.sin(angle) * z
-        slope = slope_of(z, data)
-        return z, p + 0.5 * angle * slope, slope
-
-    at = (walker.z, momentum, walker.slope)
-    z, p, slope = jax.lax.fori_loop(0, count.astype(jnp.int32), turn, at)
-    value = residual(z, data)  # once: gradients alone need fewer logarithms
-    gain = value - walker.value - 0.5 * jnp.sum(z**2 + p**2 - walker.z**2 - momentum**2)
-    gain = jnp.where(jnp.isfinite(gain) & jnp.all(jnp.isfinite(slope)), gain, -jnp.inf)
-    acceptance = jnp.minimum(1.0, jnp.exp(gain))
-    taken = jax.random.uniform(k_accept) < acceptance
-    z, slope = jnp.where(taken, z, walker.z), jnp.where(taken, slope, walker.slope)
-    log_angle, averages = _adapt(walker.averages, acceptance)
-    moved = Walker(
-        z,
-        slope,
-        jnp.where(taken, value, walker.value),
-        key,
-        jnp.where(adapt, log_angle, walker.log_angle),
-        jnp.where(adapt, averages, walker.averages),
+    key, k_psi, k_rest, k_uniform = jax.random.split(walker.key, 4)
+    uniform = jax.random.uniform(k_uniform, (2,))
+    momentum = Place(
+        *(normals(k, a.size).astype(a.dtype) for k, a in zip((k_psi, k_rest), walker.z, strict=True))
     )
-    return moved, acceptance, -gain > DIVERGENCE
-
-
-def _adapt(averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """One step of dual averaging (Hoffman and Gelman 2014, section 3.2)."""
-    error, mean, t = averages
-    weight = 1.0 / (t + 5.0)
-    error = (1 - weight) * error + weight * (TARGET_ACCEPTANCE - acceptance)
-    log_angle = jnp.log(0.6) - jnp.sqrt(t) / 0.15 * error
-    log_angle = jnp.clip(log_angle, jnp.log(1e-3), jnp.log(LARGEST_ANGLE))
-    eta = t**-0.75
-    return log_angle, jnp.array([error, eta * log_angle + (1 - eta) * mean, t + 1.0])
+    reached = travel(
+        walker.z,
+        momentum,
+        walker.slope,
+        walker.value,
+        (),
+        angle=jittered(walker.log_angle, uniform[0]),
+        count=rotations(walker.log_angle, turn=TURN),
+        surrogate=near.surrogate,
+        walls=None,
+        found_at=lambda z: found_at(z, near.data),
+    )
+    acceptance = jnp.minimum(1.0, jnp.exp(reached.gain))
+    taken = uniform[1] < acceptance
+    log_angle, averages = adapted(walker.log_angle, walker.averages, acceptance)
+    at = jax.tree.map(
+        lambda new, old: jnp.where(taken, new, old),
+        (reached.z, reached.slope, reached.value),
+        (walker.z, walker.slope, walker.value),
+    )
+    angle = jnp.where(adapt, log_angle, walker.log_angle)
+    moved = Walker(*at, key, angle, jnp.where(adapt, averages, walker.averages))
+    return moved, acceptance, -reached.gain > DIVERGENCE

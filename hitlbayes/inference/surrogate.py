@@ -6,13 +6,13 @@ A polynomial fitted to slopes of -R along a pilot's draws costs next to nothing 
 so that trajectories can follow it in small steps; passes over the data are left what is not explained.
 Nothing rests on its being right: it is part of how proposals are made, not of the density.
 
+Where hyperparameters are many, terms of degree three are of two of them at most, and there are none higher.
 Coordinates are bent to within LIMIT, y = LIMIT tanh(z / LIMIT), so that nothing grows where no draw was.
 """
 
 from __future__ import annotations
 
 from itertools import combinations_with_replacement, permutations
-from math import comb
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,16 @@ DEGREE = 4
 NOISE = 0.25  # of a slope given the hyperparameters, from all other coordinates
 SPREAD = 1.0  # of a coefficient of degree one; of degree d, divided by d
 EQUATIONS = 3  # for each coefficient
+MOST_ENTRIES = 2**15  # of a tensor: a step along the surrogate then costs microseconds
+MOST_TERMS = 2000
+AT_ONCE = 2**22  # entries of the equations' matrix
 
 Surrogate = tuple[jax.Array, ...]  # a symmetric tensor (k, ..., k) for each degree, from one
 
 
 def flat(k: int) -> Surrogate:
     """The surrogate that is zero everywhere, of k hyperparameters."""
-    return tuple(jnp.zeros((k,) * degree) for degree in range(1, DEGREE + 1))
+    return tuple(jnp.zeros((k,) * degree) for degree in range(1, _degrees(k) + 1))
 
 
 def slope_at(surrogate: Surrogate, z: jax.Array) -> jax.Array:
@@ -52,14 +55,17 @@ def fitted(z: np.ndarray, slope: np.ndarray) -> Surrogate:
     n, k = z.shape
     y = LIMIT * np.tanh(z / LIMIT)
     bent = 1.0 - (y / LIMIT) ** 2
-    sizes = {degree: comb(k + degree, degree) - 1 for degree in range(1, DEGREE + 1)}
-    terms = _monomials(k, max((d for d, size in sizes.items() if EQUATIONS * size <= n * k), default=0))
+    terms = _monomials(k, equations=n * k)
     if not terms:
         return flat(k)
-    rows = np.stack([_slopes(y, term) * bent for term in terms], axis=-1).reshape(n * k, len(terms))
-    shrink = np.array([(NOISE * len(term) / SPREAD) ** 2 for term in terms])
-    weights = np.linalg.solve(rows.T @ rows + np.diag(shrink), rows.T @ slope.reshape(-1))
-    tensors = [np.zeros((k,) * d) for d in range(1, DEGREE + 1)]
+    gram, onto = np.diag([(NOISE * len(term) / SPREAD) ** 2 for term in terms]), np.zeros(len(terms))
+    for some in np.array_split(np.arange(n), -(-n * k * len(terms) // AT_ONCE)):
+        rows = np.stack([_slopes(y[some], term) * bent[some] for term in terms], axis=-1)
+        rows = rows.reshape(-1, len(terms))
+        gram += rows.T @ rows
+        onto += rows.T @ slope[some].reshape(-1)
+    weights = np.linalg.solve(gram, onto)
+    tensors = [np.zeros((k,) * d) for d in range(1, _degrees(k) + 1)]
     for term, weight in zip(terms, weights, strict=True):
         places = set(permutations(term))
         for place in places:
@@ -68,9 +74,21 @@ def fitted(z: np.ndarray, slope: np.ndarray) -> Surrogate:
     return tuple(map(jnp.asarray, tensors))
 
 
-def _monomials(k: int, degree: int) -> list[tuple[int, ...]]:
-    """Products of up to `degree` of k coordinates, by the coordinates multiplied."""
-    return [term for d in range(1, degree + 1) for term in combinations_with_replacement(range(k), d)]
+def _degrees(k: int) -> int:
+    return max((d for d in range(1, DEGREE + 1) if k**d <= MOST_ENTRIES), default=1)
+
+
+def _monomials(k: int, *, equations: int) -> list[tuple[int, ...]]:
+    """Products of k coordinates, by the coordinates multiplied, of as high a degree as equations allow."""
+    found: list[tuple[int, ...]] = []
+    for degree in range(1, _degrees(k) + 1):
+        more = list(combinations_with_replacement(range(k), degree))
+        if len(found) + len(more) > MOST_TERMS:
+            more = [term for term in more if len(set(term)) <= 2]
+        if len(found) + len(more) > min(MOST_TERMS, equations // EQUATIONS):
+            break
+        found += more
+    return found
 
 
 def _slopes(y: np.ndarray, term: tuple[int, ...]) -> np.ndarray:

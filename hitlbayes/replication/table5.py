@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.design.escalation import TYPES
+from hitlbayes.diagnostics import Check
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, twin_unit
 from hitlbayes.replication.did import RETRY_FACTOR, TableResult
@@ -103,8 +104,10 @@ def _unit(outcome: str, *, context: Context) -> Unit:
 
 
 def _write(folder: Path, *, outcome: str, spec: TableSpec, context: Context) -> None:
-    fit, attempts = _fit_checked(outcome, spec=spec, context=context)
-    rows = [_row(fit, kind, attempts=attempts, context=context) for kind in TYPES if kind in fit.types]
+    fit, check, attempts = _fit_checked(outcome, spec=spec, context=context)
+    pooled = fit.summary().query("pooling == 'partial'").set_index("type")
+    kinds = [kind for kind in TYPES if kind in fit.types]
+    rows = [_row(fit, pooled.loc[kind], check=check, attempts=attempts, context=context) for kind in kinds]
     write_json(folder / "rows.json", [{k: _plain(v) for k, v in row.items()} for row in rows])
     pairs = [p for p in PAIRS if set(p) <= set(fit.types)]
     fit.contrasts(pairs).assign(outcome=outcome).to_csv(folder / "contrasts.csv", index=False)
@@ -117,19 +120,21 @@ def _write(folder: Path, *, outcome: str, spec: TableSpec, context: Context) -> 
         other.reset_index().assign(outcome=outcome).to_csv(folder / "beside.csv", index=False)
 
 
-def _fit_checked(outcome: str, *, spec: TableSpec, context: Context) -> tuple[Any, int]:
+def _fit_checked(outcome: str, *, spec: TableSpec, context: Context) -> tuple[Any, Check, int]:
     from hitlbayes.studies.escalation import fit_escalation  # starts JAX, which finished tables do not need
 
     matched = with_outcome(matched_of(context), outcome)
     asked = {"outcome": outcome, "seed": context.seed, "progress": False, **spec.fit}
     fit = fit_escalation(matched, **asked)
-    if fit.check().ok:
-        return fit, 1
-    return fit_escalation(matched, **asked | {"draws": asked.get("draws", 1000) * RETRY_FACTOR}), 2
+    if (check := fit.check()).ok:
+        return fit, check, 1
+    fit = fit_escalation(matched, **asked | {"draws": asked.get("draws", 1000) * RETRY_FACTOR})
+    return fit, fit.check(), 2
 
 
-def _row(fit: Any, kind: str, *, attempts: int, context: Context) -> dict[str, Any]:
+def _row(fit: Any, pooled: pd.Series, *, check: Check, attempts: int, context: Context) -> dict[str, Any]:
     """One type's effect as a row of the report, with what the like-for-like and the checks show."""
+    kind = str(pooled.name)
     printed, ols = published_effect(kind, outcome=fit.outcome), fit.twin.loc[kind]
     half = NORMAL_975 * printed["se"]
     shown = {
@@ -140,8 +145,7 @@ def _row(fit: Any, kind: str, *, attempts: int, context: Context) -> dict[str, A
         "twin_lower": float(ols["lower"]),
         "twin_upper": float(ols["upper"]),
     }
-    truth, check = truth_of_type(context, kind=kind, outcome=fit.outcome), fit.check()
-    pooled = fit.summary().query("pooling == 'partial'").set_index("type").loc[kind]
+    truth = truth_of_type(context, kind=kind, outcome=fit.outcome)
     row = EffectRow(
         label=f"{outcome_label(fit.outcome)}, {NAMES[kind]}",
         outcome=fit.outcome,

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitlbayes.inference.glide import Few, Walls, glide, meeting, rebound
-from hitlbayes.inference.hmc import lobatto
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat, slope_at
+from hitlbayes.inference.trajectory import lobatto
 
 ROUND_OFF = 1e-9  # double precision through a dozen rotations
 MONTE_CARLO = 5.0  # standard errors
