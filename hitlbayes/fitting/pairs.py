@@ -17,12 +17,20 @@ summed over those it meets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 TINY = 1e-9  # variances of outcome SD squared below which a scale is zero
+
+
+class Onto(NamedTuple):
+    """Sums of what cells have: places (U,) of a flat matrix that any adds to, and by how much (U, T)."""
+
+    at: np.ndarray
+    sums: csr_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +45,7 @@ class Pairs:
     cell_type, cell_worker : (T,) codes, sorted by worker; cell_n : (2, T) rows in pairs, and alone
     member : (W, T) one where a cell is a treated worker's
     met : (T, c) how often the partner of a cell's row is a control worker's
-    beside, twice : (W c, T), (c c, T) of a cell's entries in `met`: those of its worker, and products of two
+    beside, twice : of a cell's entries in `met`: by worker, onto (W, c), and products of two, onto (c, c)
     pairs, singles : (K,), (K + 1,) numbers of them
     columns, controls : f, c
     """
@@ -50,8 +58,8 @@ class Pairs:
     cell_n: np.ndarray
     member: csr_array
     met: csr_array
-    beside: csr_array
-    twice: csr_array
+    beside: Onto
+    twice: Onto
     pairs: np.ndarray
     singles: np.ndarray
     columns: int
@@ -150,20 +158,31 @@ def sum_pairs(
     )
 
 
-def _spread(met: csr_array, worker: np.ndarray) -> tuple[csr_array, csr_array]:
+def _spread(met: csr_array, worker: np.ndarray) -> tuple[Onto, Onto]:
     """`Pairs.beside` and `Pairs.twice`."""
-    cells, c = met.shape
-    entries = met.tocoo()
-    by_worker = worker[entries.row] * c + entries.col
-    beside = csr_array((entries.data, (by_worker, entries.row)), shape=((worker.max() + 1) * c, cells))
+    (cells, c), entries = met.shape, met.tocoo()
+    by_worker = worker[entries.row].astype(np.int64) * c + entries.col
+    beside = _onto(entries.data, place=by_worker, cell=entries.row, cells=cells)
     size = np.diff(met.indptr)
     # Each entry of a cell meets each of the same cell.
     first = np.repeat(np.arange(met.nnz), size[entries.row])
     start = np.repeat(np.cumsum(size[entries.row]) - size[entries.row], size[entries.row])
     second = met.indptr[entries.row[first]] + np.arange(len(first)) - start
-    place = entries.col[first] * c + entries.col[second]
+    place = entries.col[first].astype(np.int64) * c + entries.col[second]
     values = entries.data[first] * entries.data[second]
-    return beside, csr_array((values, (place, entries.row[first])), shape=(c * c, cells))
+    return beside, _onto(values, place=place, cell=entries.row[first], cells=cells)
+
+
+def _onto(values: np.ndarray, *, place: np.ndarray, cell: np.ndarray, cells: int) -> Onto:
+    at, row = np.unique(place, return_inverse=True)
+    return Onto(at, csr_array((values, (row, cell)), shape=(len(at), cells)))
+
+
+def _placed(onto: Onto, weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cells' weights (T,) summed onto a matrix of a shape."""
+    made = np.zeros(shape)
+    made.reshape(-1)[onto.at] = onto.sums @ weights
+    return made
 
 
 def solve(data: Pairs, scales: Scales) -> Solved:
@@ -178,12 +197,12 @@ def solve(data: Pairs, scales: Scales) -> Solved:
     M = own[:, None] * data.cell[0] + across[:, None] * data.cell[1] + alone[:, None] * data.cell[2]
     g, tie, value = _treated_workers(own * data.cell_n[0] + alone * data.cell_n[1], data, scales)
     near = tie[:, None] * (data.member @ (g[:, None] * M))  # (W, p) what ties a worker's cells
-    far = tie[:, None] * (data.beside @ (g * across)).reshape(-1, n_controls)
+    far = tie[:, None] * _placed(data.beside, g * across, (len(tie), n_controls))
     S = np.tensordot(weigh, data.products, 1)
     S[:, :p] -= M.T @ (g[:, None] * M) + near.T @ near
     S[:, p:] -= (data.met.T @ ((g * across)[:, None] * M)).T + near.T @ far
     spread = scales.worker**2 + scales.response**2 + TINY
-    H = -(data.twice @ (g * across**2)).reshape(n_controls, n_controls) - far.T @ far
+    H = -_placed(data.twice, g * across**2, (n_controls, n_controls)) - far.T @ far
     H[np.diag_indices(n_controls)] += weigh @ data.rows_of + 1 / spread
     low_controls = np.linalg.cholesky(H)
     taken = solve_triangular(low_controls, S[:, p:].T, lower=True)  # (c, p)
