@@ -114,7 +114,7 @@ def _problem(
     *,
     order: np.ndarray | None,
 ) -> Problem:
-    """Rows on the grid of slots and units or, where several share a shock, in `order` (R,), padded."""
+    """Rows on the grid of slots and columns or, where several share a shock, in `order` (R,), padded."""
     stats = (
         ordinal_statistics(cells.stats).T
         if cells.family == "ordinal"
@@ -230,5 +230,5 @@ def _focus(cells: Cells, structure: Structure, layout: Layout, place: np.ndarray
     """Treated rows and their weights, by slot and unit; `place` (R,) says where each row is stored."""
     treated = np.flatnonzero(structure.exposure > 0)
     steps = np.diff(category_values(cells.labels)) if cells.family == "ordinal" else np.ones(1)
-    usual = int(USUAL_SHARE * layout.slots) if treated.size else 1
+    usual = int(USUAL_SHARE * layout.slots) if treated.size and any(layout.aligned) else 1
     return focus_on(place[treated], structure.unit.codes[treated], cells.n[treated], steps=steps, usual=usual)

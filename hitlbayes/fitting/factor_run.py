@@ -209,7 +209,7 @@ def watched(layout: Layout) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _programs(layout: Layout) -> rotation.Programs:
-    def record(z: jax.Array, key: jax.Array, given: Any) -> Kept:
+    def record(z: jax.Array, given: Any) -> Kept:
         (anchor, data), focus = given
         state, eta, _ = place(z, anchor, data, layout)
         psi = state.psi

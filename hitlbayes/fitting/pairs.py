@@ -150,7 +150,7 @@ def sum_pairs(
         counts,
         csr_array((np.ones(len(code)), (cell_worker, np.arange(len(code))))),
         met,
-        *_spread(met, cell_worker),
+        *_meetings(met, cell_worker),
         by_kind[0],
         np.append(by_kind[1], len(single)),
         X.shape[1],
@@ -158,7 +158,7 @@ def sum_pairs(
     )
 
 
-def _spread(met: csr_array, worker: np.ndarray) -> tuple[Onto, Onto]:
+def _meetings(met: csr_array, worker: np.ndarray) -> tuple[Onto, Onto]:
     """`Pairs.beside` and `Pairs.twice`."""
     (cells, c), entries = met.shape, met.tocoo()
     by_worker = worker[entries.row].astype(np.int64) * c + entries.col

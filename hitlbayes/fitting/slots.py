@@ -1,4 +1,4 @@
-"""Where each shock goes: slots in rows, units in columns, so that a sum over a unit is a sum over an axis."""
+"""Where each shock goes: slots in rows, units in columns, a large one in several: sums are over an axis."""
 
 from __future__ import annotations
 

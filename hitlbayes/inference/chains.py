@@ -80,7 +80,7 @@ advance_together = quick_jit(together, static_argnames="layout")
 
 def advance_for(layout: Layout) -> Callable[..., tuple[hmc.Walker, Record]]:
     """The program that makes a chain's draws in a model of this size."""
-    return advance_small if layout.n_latent < CACHED else advance
+    return advance_small if max(layout.n_latent, layout.n_shocks) < CACHED else advance
 
 
 def advance_each(

@@ -141,7 +141,7 @@ def draw(
     taken = uniform[1] < acceptance
     own = normals(k_own, layout.n_units).astype(target.problem.X.dtype)
     kept = describe(reached.beside, own, target, focus, layout=layout)
-    log_angle, averages = adapted(walker.log_angle, walker.averages, acceptance)
+    log_angle, averages = adapted(walker.averages, acceptance)
     moved = Walker(
         *jax.tree.map(
             lambda new, old: jnp.where(taken, new, old),

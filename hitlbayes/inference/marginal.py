@@ -134,6 +134,7 @@ def _together(task: Callable[..., T], points: Any, data: Means) -> T:
     return jax.lax.map(lambda point: jax.tree.map(lambda a: a[0], task(alone(point))), points)
 
 
+# Products of matrices are most of it, which are as fast however loops are compiled.
 log_posterior = quick_jit(log_densities, static_argnames="layout", options=SELDOM)
 
 

@@ -24,7 +24,7 @@ WAY_IN = 10  # draws of a chain from which a surrogate learns nothing
 FIRST_ANGLE = 0.3
 
 LogDensity = Callable[[jax.Array, Any], jax.Array]
-Record = Callable[[jax.Array, jax.Array, Any], Any]
+Record = Callable[[jax.Array, Any], Any]
 
 
 class Place(NamedTuple):
@@ -77,7 +77,7 @@ class Programs(NamedTuple):
 
 
 def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
-    """Programs that sample `log_density(z, data)` and keep `record(z, key, data)` of each draw.
+    """Programs that sample `log_density(z, data)` and keep `record(z, data)` of each draw.
 
     The first `few` coordinates are the hyperparameters'.
     """
@@ -98,7 +98,7 @@ def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
     def advance(walker: Walker, near: Near, adapt: jax.Array) -> tuple[Walker, Any]:
         def body(walker: Walker, _: None) -> tuple[Walker, Any]:
             walker, acceptance, diverged = _draw(walker, near, adapt, found_at=found_at)
-            kept = record(jnp.concatenate(walker.z), jax.random.fold_in(walker.key, 1), near.data)
+            kept = record(jnp.concatenate(walker.z), near.data)
             return walker, (kept, acceptance, diverged, walker.z.psi, walker.slope.psi)
 
         return jax.lax.scan(body, walker, None, length=BLOCK)
@@ -112,7 +112,7 @@ def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
 def start(
     made: Programs, data: Any, *, size: int, chains: int, seed: int, like: list[Walker] | None = None
 ) -> list[Walker]:
-    """Chains at draws of the standard normal in `size` dimensions, at the angle that `like` has reached."""
+    """Chains at draws of the standard normal in `size` dimensions, their first of `like`'s angle."""
     keys = jax.random.split(jax.random.key(seed), 2 * chains)
     first = [jax.random.normal(keys[2 * i], (size,)) for i in range(chains)]
     walkers = [made.begin(first[i], keys[2 * i + 1], data) for i in range(chains)]
@@ -201,7 +201,7 @@ def _draw(
     )
     acceptance = jnp.minimum(1.0, jnp.exp(reached.gain))
     taken = uniform[1] < acceptance
-    log_angle, averages = adapted(walker.log_angle, walker.averages, acceptance)
+    log_angle, averages = adapted(walker.averages, acceptance)
     at = jax.tree.map(
         lambda new, old: jnp.where(taken, new, old),
         (reached.z, reached.slope, reached.value),

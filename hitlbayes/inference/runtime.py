@@ -112,12 +112,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_threads(task: Callable[[int], T], count: int) -> list[T]:
-    """Run task(0) ... task(count - 1) on as many threads as there are cores; results in order."""
-    if count == 1 or cores() == 1:
+def in_threads(task: Callable[[int], T], count: int, *, most: int | None = None) -> list[T]:
+    """Run task(0) ... task(count - 1), one on each core and `most` at once; results in order."""
+    threads = min(count, cores(), most or count)
+    if threads == 1:
         return [task(i) for i in range(count)]
     # A BLAS that spreads small matrices over cores, called from several threads, waits for itself.
-    with _blas().limit(limits=1), ThreadPoolExecutor(max_workers=min(count, cores())) as pool:
+    with _blas().limit(limits=1), ThreadPoolExecutor(max_workers=threads) as pool:
         return list(pool.map(_as_here(task), range(count)))
 
 

@@ -37,6 +37,7 @@ from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, meanwhile, on_processor, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat
+from hitlbayes.inference.trajectory import afresh
 
 PILOT_BLOCKS = 2
 SETTLE_BLOCKS = 1
@@ -155,7 +156,6 @@ def warm_up(
     A first block, whose draws are not among those returned, learns the surrogate; all of them mend it.
     """
     walkers = [begin(k, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout) for k in split(key, chains)]
-    afresh = walkers[0].averages
     psi, slope = np.empty((2, blocks + 1, chains, BLOCK, layout.n_hyper))
     for block in range(blocks + 1):
         if block == 1:
@@ -165,7 +165,7 @@ def warm_up(
             walkers[i], psi[block, i], slope[block, i] = walker, record.kept.psi, record.slope  # noqa: B023
 
         # What a chain learnt on its way in says nothing of the angle that suits where it has arrived.
-        now = [walker._replace(averages=afresh) for walker in walkers]
+        now = [walker._replace(averages=afresh(walker.log_angle)) for walker in walkers]
         advance_each(now, target, focus, adapt=True, layout=layout, keep=keep)
     return walkers, learnt(target, psi, slope), psi[1:].reshape(-1, layout.n_hyper)
 

@@ -99,11 +99,11 @@ class Small(NamedTuple):
     unit: Vector
 
 
-def at_columns(by_unit: Vector, column: jax.Array) -> Vector:
+def at_columns(values: Vector, column: jax.Array) -> Vector:
     """Values of units (N,) at the grid's columns (C,); an empty `column` says that columns are the units."""
     if not column.shape[0]:
-        return by_unit
-    return tuple(a.at[column].get(indices_are_sorted=True, mode="promise_in_bounds") for a in by_unit)
+        return values
+    return tuple(a.at[column].get(indices_are_sorted=True, mode="promise_in_bounds") for a in values)
 
 
 def by_unit(by_column: jax.Array, column: jax.Array, n_units: int) -> jax.Array:

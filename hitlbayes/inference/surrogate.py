@@ -1,12 +1,13 @@
 """A polynomial in place of what the hyperparameters' density has beyond a normal.
 
-Of R, the part of the log density that Laplace coordinates leave (`hitlbayes.inference.hmc`), nearly all is a
-function of the few hyperparameters: a variance that may be zero, a correlation that only large scales show.
+Of R, the part of the log density that Laplace coordinates leave (`hitlbayes.inference.trajectory`), nearly
+all is a function of the few hyperparameters: a variance that may be zero, a correlation that only large
+scales show.
 A polynomial fitted to slopes of -R along a pilot's draws costs next to nothing beside a pass over the data,
 so that trajectories can follow it in small steps; passes over the data are left what is not explained.
 Nothing rests on its being right: it is part of how proposals are made, not of the density.
 
-Where hyperparameters are many, terms of degree three are of two of them at most, and there are none higher.
+Where terms of a degree would be too many, they are of two hyperparameters at most, or left out.
 Coordinates are bent to within LIMIT, y = LIMIT tanh(z / LIMIT), so that nothing grows where no draw was.
 """
 

@@ -40,11 +40,12 @@ DIVERGENCE = 1000.0
 class Reached(NamedTuple):
     """Where a trajectory leads.
 
-    z : position; slope : gradient of -R there; value : () log density; beside : what was found with it
+    z, momentum : there; slope : gradient of -R; value : () log density; beside : what was found with it
     gain : () log of the ratio whose least with one is the acceptance probability, -inf where not finite
     """
 
     z: Any
+    momentum: Any
     slope: Any
     value: jax.Array
     beside: Any
@@ -131,10 +132,10 @@ def travel(
     pairs = zip(jax.tree.leaves(p), jax.tree.leaves(momentum), strict=True)
     gain = reached - value - 0.5 * sum(total(a**2 - b**2) for a, b in pairs)
     finite = jnp.isfinite(reached + sum(total(a) for a in jax.tree.leaves(slope)))
-    return Reached(z, slope, reached, beside, jnp.where(finite, gain, -jnp.inf))
+    return Reached(z, p, slope, reached, beside, jnp.where(finite & ~jnp.isnan(gain), gain, -jnp.inf))
 
 
-def adapted(log_angle: jax.Array, averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.Array]:
+def adapted(averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.Array]:
     """One step of dual averaging (Hoffman and Gelman 2014, section 3.2) towards TARGET_ACCEPTANCE."""
     error, mean, t = averages
     weight = 1.0 / (t + 5.0)
@@ -146,5 +147,5 @@ def adapted(log_angle: jax.Array, averages: jax.Array, acceptance: jax.Array) ->
 
 
 def afresh(log_angle: jax.Array) -> jax.Array:
-    """The state of dual averaging (3,) that begins at an angle."""
+    """The state of dual averaging (3,) before its first step, which forgets the angle."""
     return jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])

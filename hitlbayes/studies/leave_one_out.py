@@ -162,9 +162,9 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
     made = rebuild(data)
     total = shared.posterior["posterior"].sizes["chain"] * shared.posterior["posterior"].sizes["draw"]
     picked = np.unique(np.linspace(0, total - 1, min(draws, total)).astype(int))
-    at_once = -(-len(picked) * len(made.cells.n) // BLOCK)
-    step = -(-len(picked) // (cores() * at_once))  # equal parts, so that they share a program
-    rows = unit_data(made)
+    rows, size = unit_data(made), len(made.cells.n)
+    at_once = max(1, BLOCK // size)
+    step = max(1, min(at_once // cores(), -(-len(picked) // cores())))
 
     def part(i: int) -> np.ndarray:
         at = shared_draws(shared, made, picked[i * step : (i + 1) * step])
@@ -174,7 +174,7 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
         return unit_loglik(data.family, rows, at.outer, at.factor, at.cut, at.shock)
 
     with session():
-        parts = in_threads(part, -(-len(picked) // step))
+        parts = in_threads(part, -(-len(picked) // step), most=at_once)
     return np.concatenate(parts)
 
 

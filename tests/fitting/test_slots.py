@@ -59,8 +59,7 @@ def density_of(model: Model, points: np.ndarray) -> np.ndarray:
     """Log density at points whose shocks' coordinates are given by cell, in the order of the cells."""
     layout = model.layout
     head = layout.n_hyper + layout.n_outer
-    code = np.lexsort((model.structure.period, model.structure.unit.codes))
-    place = make_slots_of(model)
+    place = places_of(model)
     with session():
         problem, beliefs = jax.tree.map(jnp.asarray, (model.data, model.beliefs))
         sizes = (layout.n_units, layout.width), (layout.slots, layout.columns)
@@ -73,19 +72,18 @@ def density_of(model: Model, points: np.ndarray) -> np.ndarray:
             body = head + layout.n_units * layout.width
             z[:body] = point[:body]
             shocks = np.zeros(layout.n_shocks)
-            shocks[place] = point[body : body + len(code)]
+            shocks[place] = point[body : body + len(place)]
             z[body:] = shocks
             found.append(float(log_density(jnp.asarray(z), anchor, problem, beliefs, layout=layout)))
             assert by_role(jnp.asarray(z), layout).shock.shape == (layout.slots, layout.columns)
     return np.array(found)
 
 
-def make_slots_of(model: Model) -> np.ndarray:
+def places_of(model: Model) -> np.ndarray:
     """Place of each shock on the model's grid, from where its data are."""
     structure = model.structure
-    count = structure.unit.codes.astype(np.int64) * (structure.period.max() + 1) + structure.period
-    codes = np.unique(count, return_inverse=True)[1]
-    unit = structure.unit.codes[np.unique(codes, return_index=True)[1]]
+    pair = structure.unit.codes.astype(np.int64) * (structure.period.max() + 1) + structure.period
+    unit = structure.unit.codes[np.unique(pair, return_index=True)[1]]
     return make_slots(unit, [], [], n_units=len(structure.unit.labels)).position
 
 

@@ -28,7 +28,7 @@ def test_the_first_draw_of_a_chain_is_its_start() -> None:
     layout = model.layout
     with session():
         problem, beliefs, focus = jax.tree.map(jnp.asarray, (model.data, model.beliefs, model.focus))
-        sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
+        sizes = (layout.n_units, layout.width), (layout.slots, layout.columns)
         state = State(jnp.asarray(model.start), jnp.asarray(model.outer), *map(jnp.zeros, sizes))
         anchor = find_anchor(state, problem, beliefs, layout=layout)
         target = hmc.single(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))
@@ -48,7 +48,7 @@ def test_a_scale_that_begins_at_zero_is_found_where_the_data_have_it() -> None:
     layout = model.layout
     with session():
         problem, beliefs = jax.tree.map(jnp.asarray, (model.data, model.beliefs))
-        sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
+        sizes = (layout.n_units, layout.width), (layout.slots, layout.columns)
         start = jnp.asarray(model.start).at[: layout.n_scales - 1].set(0.0)  # the last is the overdispersion
         state = State(start, jnp.asarray(model.outer), *map(jnp.zeros, sizes))
         anchor = find_anchor(state, problem, beliefs, layout=layout)

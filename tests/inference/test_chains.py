@@ -27,7 +27,7 @@ def test_chains_computed_together_make_the_draws_of_each_alone() -> None:
     with session():
         problem, beliefs, focus = jax.tree.map(jnp.asarray, (model.data, model.beliefs, model.focus))
         assert on_processor()
-        sizes = (layout.n_units, layout.width), (layout.slots, layout.n_units)
+        sizes = (layout.n_units, layout.width), (layout.slots, layout.columns)
         state = State(jnp.asarray(model.start), jnp.asarray(model.outer), *map(jnp.zeros, sizes))
         anchor = find_anchor(state, problem, beliefs, layout=layout)
         target = hmc.single(hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper)))

@@ -99,7 +99,7 @@ def test_single_precision_moves_the_posterior_by_far_less_than_a_posterior_sd(fa
             jnp.asarray(model.start),
             jnp.asarray(model.outer),
             jnp.zeros((layout.n_units, layout.width)),
-            jnp.zeros((layout.slots, layout.n_units)),
+            jnp.zeros((layout.slots, layout.columns)),
         )
         anchor = find_anchor(state, problem, beliefs, layout=layout)
         target = hmc.Target(anchor, problem, beliefs, flat(layout.n_hyper))

@@ -32,7 +32,7 @@ def rough_state(layout: Layout, *, seed: int) -> State:
     """Somewhere that is no mode: exactness must not hang on a good anchor."""
     rng = np.random.default_rng(seed)
     psi = np.r_[rng.uniform(0.5, 2.0, layout.n_scales), rng.normal(0, 0.4, layout.n_hyper - layout.n_scales)]
-    sizes = layout.n_outer, (layout.n_units, layout.width), (layout.slots, layout.n_units)
+    sizes = layout.n_outer, (layout.n_units, layout.width), (layout.slots, layout.columns)
     return State(jnp.asarray(psi), *(jnp.asarray(0.3 * rng.normal(size=size)) for size in sizes))
 
 

@@ -118,7 +118,7 @@ def test_engine_and_pymc_differ_by_a_constant(family: str, pooled: bool) -> None
     seen, layout = slots_with_chats(model.data), model.layout
     rng = np.random.default_rng(4)
     psi = np.r_[rng.uniform(0.5, 2, layout.n_scales), rng.normal(0, 0.4, layout.n_hyper - layout.n_scales)]
-    sizes = layout.n_outer, (layout.n_units, layout.width), (layout.slots, layout.n_units)
+    sizes = layout.n_outer, (layout.n_units, layout.width), (layout.slots, layout.columns)
     with jax.enable_x64(True):
         data, beliefs = jax.tree.map(jnp.asarray, (model.data, model.beliefs))
         start = State(jnp.asarray(psi), *(jnp.asarray(0.3 * rng.normal(size=size)) for size in sizes))
