@@ -165,17 +165,20 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
     rows, size = unit_data(made), len(made.cells.n)
     at_once = max(1, BLOCK // size)
     step = max(1, min(at_once // cores(), -(-len(picked) // cores())))
+    filled = np.append(
+        picked, np.repeat(picked[-1:], -len(picked) % step)
+    )  # parts of one size share a program
 
     def part(i: int) -> np.ndarray:
-        at = shared_draws(shared, made, picked[i * step : (i + 1) * step])
+        at = shared_draws(shared, made, filled[i * step : (i + 1) * step])
         if data.family == "gaussian":
             precision = made.cells.is_precision
             return gaussian_unit_loglik(rows, at.outer, at.factor, at.sigma, at.shock, is_precision=precision)
         return unit_loglik(data.family, rows, at.outer, at.factor, at.cut, at.shock)
 
     with session():
-        parts = in_threads(part, -(-len(picked) // step), most=at_once)
-    return np.concatenate(parts)
+        parts = in_threads(part, len(filled) // step, most=at_once)
+    return np.concatenate(parts)[: len(picked)]
 
 
 def compare(models: Mapping[str, LeaveOneOut]) -> pd.DataFrame:
