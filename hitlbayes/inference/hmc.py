@@ -127,10 +127,10 @@ def draw(
     anchor = target.anchor
     reached = travel(
         walker.z,
-        standard_normal(k_momentum, target, layout=layout),
-        walker.slope,
-        walker.value,
-        Point(*walker.kept[:3], jnp.zeros_like(anchor.eta)),
+        momentum=standard_normal(k_momentum, target, layout=layout),
+        slope=walker.slope,
+        value=walker.value,
+        beside=Point(*walker.kept[:3], jnp.zeros_like(anchor.eta)),
         angle=angle,
         count=rotations(walker.log_angle),
         surrogate=target.surrogate,

@@ -189,10 +189,10 @@ def _draw(
     )
     reached = travel(
         walker.z,
-        momentum,
-        walker.slope,
-        walker.value,
-        (),
+        momentum=momentum,
+        slope=walker.slope,
+        value=walker.value,
+        beside=(),
         angle=jittered(walker.log_angle, uniform[0]),
         count=rotations(walker.log_angle, turn=TURN),
         surrogate=near.surrogate,

@@ -87,11 +87,11 @@ def rotations(log_angle: jax.Array, *, turn: float = TURN) -> jax.Array:
 
 def travel(
     z: Z,
+    *,
     momentum: Z,
     slope: Z,
     value: jax.Array,
     beside: Any,
-    *,
     angle: jax.Array,
     count: jax.Array,
     surrogate: Surrogate,

@@ -48,7 +48,7 @@ def surrogate() -> Surrogate:
 def gone(z: Place, p: Place, walls: Walls | None, guess: Surrogate) -> Reached:
     (value, _), slope = found_at(z)
     made = partial(travel, angle=jnp.asarray(0.6), count=jnp.asarray(3), found_at=found_at)
-    return made(z, p, slope, value, (), surrogate=guess, walls=walls)
+    return made(z, momentum=p, slope=slope, value=value, beside=(), surrogate=guess, walls=walls)
 
 
 WALL = Walls(jnp.array([[1.0, 0.0], [0.6, 0.8]]), jnp.array([-0.2, -0.9]))
@@ -79,7 +79,7 @@ def test_a_standard_normal_is_followed_exactly() -> None:
 
     (value, _), slope = normal(z)
     options = {"angle": jnp.asarray(0.7), "count": jnp.asarray(2), "surrogate": flat(2), "walls": None}
-    there = travel(z, p, slope, value, (), found_at=normal, **options)
+    there = travel(z, momentum=p, slope=slope, value=value, beside=(), found_at=normal, **options)
     turn = 1.4
     for found, a, b in zip(there.z, z, p, strict=True):
         np.testing.assert_allclose(found, np.cos(turn) * a + np.sin(turn) * b, atol=ROUND_OFF)
@@ -95,7 +95,9 @@ def test_what_is_not_finite_is_never_taken() -> None:
 
     options = {"angle": jnp.asarray(0.7), "count": jnp.asarray(2), "surrogate": flat(2), "walls": None}
     for value in (0.0, np.nan):
-        there = travel(z, z, slope, jnp.asarray(value), (), found_at=broken, **options)
+        there = travel(
+            z, momentum=z, slope=slope, value=jnp.asarray(value), beside=(), found_at=broken, **options
+        )
         assert float(there.gain) == -np.inf
 
 
