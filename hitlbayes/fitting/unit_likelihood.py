@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array
 
+from hitlbayes.inference.runtime import SMALL, quick_jit
 from hitlbayes.spec.families import FAR, log1mexp
 
 SHOCK_NODES = 11
 BLOCK_NODES = 5
-NEWTON = 6
+NEWTON, SETTLED = 6, 1e-3  # steps at most, and a step so short that the next is a millionth
 
 
 class UnitData(NamedTuple):
@@ -110,7 +111,7 @@ def unit_loglik(
     return np.asarray(made)
 
 
-@partial(jax.jit, static_argnames=("family", "n_shocks", "n_units", "nodes"))
+@partial(quick_jit, static_argnames=("family", "n_shocks", "n_units", "nodes"), options=SMALL)
 def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_units, nodes):
     z, w = np.polynomial.hermite_e.hermegauss(nodes)
     log_w = jnp.asarray(np.log(w / w.sum()))
@@ -119,7 +120,8 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
     grid = np.stack(np.meshgrid(*[x] * q, indexing="ij"), axis=-1).reshape(-1, q)
     weights = np.prod(np.stack(np.meshgrid(*[v / v.sum()] * q, indexing="ij"), axis=-1), axis=-1).ravel()
 
-    def one(args):
+    def one(near, args):
+        """Modes of the blocks, found from those of the draw before, and log likelihoods."""
         eta0, L, c, tau = args
         L = L[data.unit_class]
         sums = partial(jax.ops.segment_sum, segment_ids=data.shock_unit, num_segments=n_units)
@@ -146,12 +148,16 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
             bend = sums(-second[:, None, None] * data.basis[:, :, None] * data.basis[:, None, :])
             return slope, jnp.eye(q) + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
 
-        def newton(e, _):
+        def newton(at):
+            e, _, done = at
             g, H = slope_and_curvature(e)
             step = jnp.linalg.solve(H + 1e-9 * jnp.eye(q), g[..., None])[..., 0]
-            return e + jnp.clip(step, -2.0, 2.0), None
+            # A unit whose step cannot be computed stays, and holds no other one up.
+            step = jnp.clip(jnp.nan_to_num(step), -2.0, 2.0)
+            return e + step, jnp.max(jnp.abs(step)), done + 1
 
-        e, _ = jax.lax.scan(newton, jnp.zeros((n_units, q)), None, length=NEWTON)
+        far = lambda at: (at[1] > SETTLED) & (at[2] < NEWTON)  # noqa: E731
+        e, *_ = jax.lax.while_loop(far, newton, (near, jnp.asarray(jnp.inf, near.dtype), 0))
         # Any root is exact in the limit of many nodes; where there is no curvature yet, the prior's serves.
         root = jnp.linalg.cholesky(slope_and_curvature(e)[1])
         root = jnp.where(jnp.isnan(root), jnp.eye(q), root)
@@ -166,9 +172,9 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
             return value + jnp.log(weight) + 0.5 * jnp.sum(node**2)
 
         values = jax.lax.map(at_node, (jnp.asarray(grid), jnp.asarray(weights)))
-        return jax.scipy.special.logsumexp(values, axis=0) - log_det
+        return e, jax.scipy.special.logsumexp(values, axis=0) - log_det
 
-    return jax.lax.map(one, (outer, factor, cut, shock))
+    return jax.lax.scan(one, jnp.zeros((n_units, q), outer.dtype), (outer, factor, cut, shock))[1]
 
 
 def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, cut: jax.Array) -> jax.Array:

@@ -81,7 +81,7 @@ def _is_known(name: str, value: bool | int | str) -> bool:
 
 
 def quick_jit(
-    function: Callable[..., T], *, static_argnames: str, options: Options = LARGE
+    function: Callable[..., T], *, static_argnames: str | tuple[str, ...], options: Options = LARGE
 ) -> Callable[..., T]:
     """`jax.jit` for programs that run side by side, one on each core; `options` are the compiler's."""
 
