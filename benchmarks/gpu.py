@@ -82,7 +82,7 @@ def simulate(case: str, *, scale: float, seed: int = 1) -> Data:
 def engine_arguments(data: Data) -> tuple[dict[str, Any], Any]:
     """What `hitlbayes.inference.sampler.sample` takes, and the layout."""
     from hitlbayes.inference.effects import focus_on
-    from hitlbayes.inference.laplace import State
+    from hitlbayes.inference.expansion import State
     from hitlbayes.inference.problem import Beliefs, Layout, Problem
     from hitlbayes.spec.families import ordinal_statistics
 

@@ -23,8 +23,8 @@ from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
 from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_of
 from hitlbayes.inference.devices import choose_device
+from hitlbayes.inference.expansion import State
 from hitlbayes.inference.gaussian import BATCH, Weighed, effect_batches, sample_hyper
-from hitlbayes.inference.laplace import State
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Beliefs, Problem
 from hitlbayes.inference.psis import TRUSTED_K

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
+from hitlbayes.inference.expansion import Anchor, State, make_anchor, predictor
 from hitlbayes.inference.hyper import turned
-from hitlbayes.inference.laplace import Anchor, State, log_density, make_anchor, place, predictor
+from hitlbayes.inference.laplace import log_density, place
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.runtime import SELDOM, quick_jit
 

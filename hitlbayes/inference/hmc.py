@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
+from hitlbayes.inference.expansion import Anchor
 from hitlbayes.inference.glide import walls_at_zero
-from hitlbayes.inference.laplace import Anchor, Coordinates, Point, density_and_point, split
+from hitlbayes.inference.laplace import Coordinates, Point, density_and_point, split
 from hitlbayes.inference.normals import normals
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem

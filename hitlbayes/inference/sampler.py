@@ -31,7 +31,7 @@ from hitlbayes.inference.chains import (
     unpack,
 )
 from hitlbayes.inference.effects import Focus
-from hitlbayes.inference.laplace import Anchor, State
+from hitlbayes.inference.expansion import Anchor, State
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch

@@ -16,7 +16,8 @@ from hitlbayes.fitting import slots as slots_module
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.slots import make_slots
 from hitlbayes.inference.anchor import find_anchor
-from hitlbayes.inference.laplace import State, by_role, log_density
+from hitlbayes.inference.expansion import State
+from hitlbayes.inference.laplace import by_role, log_density
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.did import did_model
 from hitlbayes.twin.cells import Cells

@@ -28,8 +28,8 @@ from jax.flatten_util import ravel_pytree
 from pymc.model.transform.conditioning import remove_value_transforms
 
 from hitlbayes.fitting.model import Model
+from hitlbayes.inference.expansion import State
 from hitlbayes.inference.hyper import unpack_hyper
-from hitlbayes.inference.laplace import State
 from hitlbayes.inference.problem import Problem, cutpoints, split_outer
 
 from .chats import OUTCOMES, with_columns

@@ -11,8 +11,8 @@ import pytest
 import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
+from hitlbayes.inference.expansion import State
 from hitlbayes.inference.hyper import unpack_hyper
-from hitlbayes.inference.laplace import State
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.runtime import session
 from hitlbayes.inference.surrogate import flat

@@ -10,7 +10,7 @@ import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
 from hitlbayes.inference.chains import advance, advance_together, begin
-from hitlbayes.inference.laplace import State
+from hitlbayes.inference.expansion import State
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.runtime import on_processor, session
 from hitlbayes.inference.surrogate import flat

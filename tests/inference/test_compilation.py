@@ -17,7 +17,8 @@ from jax.flatten_util import ravel_pytree
 import hitlbayes as hb
 from hitlbayes.inference import hmc
 from hitlbayes.inference.anchor import find_anchor
-from hitlbayes.inference.laplace import State, by_role
+from hitlbayes.inference.expansion import State
+from hitlbayes.inference.laplace import by_role
 from hitlbayes.inference.runtime import session
 from hitlbayes.inference.surrogate import flat
 

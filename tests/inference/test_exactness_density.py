@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hitlbayes.inference.laplace import State, log_density, make_anchor, place
+from hitlbayes.inference.expansion import State, make_anchor
+from hitlbayes.inference.laplace import log_density, place
 from hitlbayes.inference.problem import Layout
 
 from .chats import chat_log, engine_model, unlike_priors

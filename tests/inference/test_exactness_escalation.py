@@ -15,8 +15,9 @@ from pymc.model.transform.conditioning import remove_value_transforms
 import hitlbayes as hb
 from hitlbayes.design.covariates import read_covariates
 from hitlbayes.fitting.model import Model
+from hitlbayes.inference.expansion import State, make_anchor
 from hitlbayes.inference.hyper import unpack_hyper
-from hitlbayes.inference.laplace import State, log_density, make_anchor, place
+from hitlbayes.inference.laplace import log_density, place
 from hitlbayes.inference.marginal import log_posterior
 from hitlbayes.inference.problem import cutpoints, split_outer
 from hitlbayes.studies.escalation_model import FLAT, type_cells, type_model
