@@ -28,7 +28,8 @@ from hitlbayes.fitting.factor import (
     split_psi,
 )
 from hitlbayes.fitting.factor_effects import Averages, Focus, averages
-from hitlbayes.fitting.factor_map import Anchor, expand, mapped_density, place, single
+from hitlbayes.fitting.factor_expansion import Anchor, expand
+from hitlbayes.fitting.factor_map import mapped_density, place, single
 from hitlbayes.inference import rotation
 from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
 from hitlbayes.inference.surrogate import flat

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from pymc.model.transform.conditioning import remove_value_transforms
 
-from hitlbayes.fitting import factor_map, factor_run
+from hitlbayes.fitting import factor_expansion, factor_map, factor_run
 from hitlbayes.fitting.factor import Layout, State, cutpoints
 from hitlbayes.inference.runtime import session
 from hitlbayes.studies.effort_frame import MEASURES, Roles, prepare
@@ -106,7 +106,7 @@ def engine():
         state = factor_run.climb(State(psi, *rest), data, layout)
         # small, so that no scale turns negative at the points: the reference has no negative ones
         root = 0.02 * np.eye(layout.sizes[0]) + 0.002
-        anchor = factor_map.expand(state, root, data, layout)
+        anchor = factor_expansion.expand(state, root, data, layout)
     return ready, layout, data, anchor
 
 
