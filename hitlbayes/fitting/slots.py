@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hitlbayes.inference.runtime import bucket
+from hitlbayes.inference.runtime import COARSE, bucket
 
 ALIGN_WASTE = 8  # empty slots per full one that are worth having a period effect without a scatter
 FOLDS = (8, 16, 32, 64, 128)  # slots of a column that holds part of a unit
@@ -78,7 +78,7 @@ def make_slots(
         return Slots(padded, padded, slots, none, rank * padded + unit, tuple(aligned))
     parts = -(-folds // best)
     first = np.cumsum(parts) - parts
-    columns = bucket(int(parts.sum()))
+    columns = bucket(int(parts.sum()), steps=COARSE)
     column = np.full(columns, padded - 1, np.int32)  # what pads the grid has no data, whosever it is
     column[: parts.sum()] = np.repeat(np.arange(n_units), parts)
     place = rank % best * columns + first[unit] + rank // best

@@ -16,7 +16,7 @@ import numpy as np
 from hitlbayes.inference.blocks import BLOCKS, split_effect
 from hitlbayes.inference.hyper import unpack_hyper
 from hitlbayes.inference.problem import Array, Beliefs, Layout, cutpoints, split_outer
-from hitlbayes.inference.runtime import bucket
+from hitlbayes.inference.runtime import COARSE, bucket
 from hitlbayes.spec.families import FAR, mean_response
 
 
@@ -51,7 +51,8 @@ def focus_on(
     order = np.argsort(code, kind="stable")
     rank = np.empty(len(code), np.int64)
     rank[order] = np.arange(len(code)) - np.repeat(np.cumsum(count) - count, count)
-    shape = bucket(int(count.max(initial=usual))), bucket(max(len(labels), 1))
+    slots = bucket(int(count.max(initial=usual)), steps=COARSE)
+    shape = slots, bucket(max(len(labels), 1))
 
     def laid_out(values: np.ndarray) -> np.ndarray:
         made = np.zeros(shape, values.dtype)

@@ -19,7 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
-SCOPES_SHARE = 4  # sizes are rounded up to one of 2^4 steps per doubling, so that scopes share programs
+# Sizes are rounded up to one of 2^4 or 2^2 steps per doubling, so that scopes share programs.
+FINE, COARSE = 4, 2
 
 
 @contextmanager
@@ -45,11 +46,11 @@ def _cache() -> Iterator[None]:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
-def bucket(n: int) -> int:
-    """n rounded up to a size that other data sets are likely to share."""
-    if n <= 2**SCOPES_SHARE:
+def bucket(n: int, *, steps: int = FINE) -> int:
+    """n rounded up to a size that other data sets are likely to share, one of 2^steps in each doubling."""
+    if n <= 2**steps:
         return max(n, 1)
-    step = 2 ** (int(n - 1).bit_length() - 1 - SCOPES_SHARE)
+    step = 2 ** (int(n - 1).bit_length() - 1 - steps)
     return -(-n // step) * step
 
 
