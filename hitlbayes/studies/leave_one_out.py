@@ -165,9 +165,8 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
     rows, size = unit_data(made), len(made.cells.n)
     at_once = max(1, BLOCK // size)
     step = max(1, min(at_once // cores(), -(-len(picked) // cores())))
-    filled = np.append(
-        picked, np.repeat(picked[-1:], -len(picked) % step)
-    )  # parts of one size share a program
+    # Filled up with the last: parts of one size share a program.
+    filled = np.append(picked, np.repeat(picked[-1:], -len(picked) % step))
 
     def part(i: int) -> np.ndarray:
         at = shared_draws(shared, made, filled[i * step : (i + 1) * step])
