@@ -214,7 +214,7 @@ def _means(
         slots.put(total),
         slots.put(mean[:, -1]),
         columns.own,
-        columns.rest,
+        np.moveaxis(columns.rest, 0, 1),
         _put_groups(structure, slots, first),
         slots.put(basis),
         np.zeros((0, slots.n_units), np.int32),

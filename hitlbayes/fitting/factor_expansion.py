@@ -36,10 +36,10 @@ class Anchor(NamedTuple):
     psi, root : (k,), (k, k) centre and Cholesky root of the coordinates of psi
     eta, score, curvature : (M, n), less the parts of score and curvature that `own_expansion` gives
     weight : (M, n) the curvature at the anchor's psi; half : (M, n) q lambda / sqrt(1 + sum lambda^2 q)
-    slopes : (1 + P, M) intercepts and B; unit, period : (N, M), (T, M) effects on the links' scales
+    slopes : (1 + P, M) intercepts and B; period : (M, T) effects on the links' scales
     outer_J, outer_h : of `slopes`, flat, all else integrated out
-    period_J, period_h, period_C : (T, M, M), (T, M), (T, M, (1 + P) M), units integrated out
-    unit_J, unit_h : (N, M, M), (N, M), chats integrated out
+    period_J, period_h, period_C : (M, M, T), (M, T), (M, T, (1 + P) M), units integrated out
+    unit_J, unit_h : (M, M, N), (M, N), chats integrated out
     """
 
     psi: jax.Array
@@ -50,7 +50,6 @@ class Anchor(NamedTuple):
     weight: jax.Array
     half: jax.Array
     slopes: jax.Array
-    unit: jax.Array
     period: jax.Array
     outer_J: jax.Array
     outer_h: jax.Array
@@ -135,15 +134,14 @@ def expand(state: State, root: np.ndarray, data: Data, layout: Layout) -> Anchor
                 curvature,
                 half,
                 slopes,
-                unit,
-                period,
+                period.T,
                 outer_J,
                 outer_h,
-                period_J,
-                period_h,
-                both[rest, outer].reshape(layout.periods, m, P * m),
-                unit_J,
-                unit_h,
+                np.moveaxis(period_J, 0, 2),
+                period_h.T,
+                both[rest, outer].reshape(layout.periods, m, P * m).swapaxes(0, 1),
+                np.moveaxis(unit_J, 0, 2),
+                unit_h.T,
             ),
         )
     )

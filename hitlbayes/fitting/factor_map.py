@@ -22,13 +22,13 @@ from hitlbayes.fitting.factor import (
     State,
     coefficients,
     column_scales,
-    group_effects,
     log_likelihood,
     log_prior,
     split_outer,
     split_psi,
 )
-from hitlbayes.fitting.factor_expansion import LEAST_CURVATURE, Anchor, group_scaling, own_expansion
+from hitlbayes.fitting.factor_expansion import LEAST_CURVATURE, Anchor, own_expansion
+from hitlbayes.fitting.factor_groups import place_groups
 from hitlbayes.inference.precision import with_narrow
 from hitlbayes.inference.sums import total
 
@@ -47,28 +47,24 @@ def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> Placed:
     m, narrow = layout.measures, data.X.dtype
     psi = split_psi(anchor.psi + anchor.root @ z_psi, layout)
     loading = psi.loading.astype(narrow)
-    outer, spent = _level(outer_scaling(psi, data, layout), anchor.outer_J, anchor.outer_h, z_outer)
+    outer, spent = _place_outer(psi, data, anchor, z_outer, layout)
     intercept, common, own = split_outer(outer, layout)
     empty = State(psi, intercept, common, own, *(jnp.zeros(0),) * 3)
     slopes = jnp.vstack([*(a.reshape(-1, m) for a in coefficients(empty, data))])
     moved = slopes - anchor.slopes
 
-    period, of_period, more = _groups(
-        psi.period,
-        psi.loading,
-        anchor.period_J,
-        anchor.period_h - anchor.period_C @ moved.ravel(),
-        z_period,
-    )
+    pull = anchor.period_h - anchor.period_C @ moved.ravel()
+    period, of_period, more = _of_groups(psi.period, psi.loading, anchor.period_J, pull, z_period)
     spent += more
-    by_day, before = (a.astype(narrow).T[:, data.period] for a in (of_period, anchor.period))
+    by_day, before = (a.astype(narrow)[:, data.period] for a in (of_period, anchor.period))
     shift = _kept(_fitted(moved, data) + by_day - before)
     pull = _kept(anchor.weight * shift - anchor.half * _kept(jnp.sum(anchor.half * shift, axis=0)))
     lost = jax.ops.segment_sum(pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True)
-    unit, of_unit, more = _groups(psi.unit, psi.loading, anchor.unit_J, anchor.unit_h - lost, z_unit)
+    pull = anchor.unit_h - lost.T
+    unit, of_unit, more = _of_groups(psi.unit, psi.loading, anchor.unit_J, pull, z_unit)
     spent += more
 
-    own_eta = _kept(_fitted(slopes, data) + by_day + of_unit.astype(narrow).T[:, data.unit])
+    own_eta = _kept(_fitted(slopes, data) + by_day + of_unit.astype(narrow)[:, data.unit])
     # a chat's factor has little data: its precision must follow the dispersions of counts and delays
     score, curvature = own_expansion(anchor.eta, psi, data, layout)
     curvature = _kept(data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE))
@@ -89,17 +85,8 @@ def mapped_density(z: jax.Array, arguments: tuple[Anchor, Data], layout: Layout)
 
 def single(anchor: Anchor, data: Data) -> tuple[Anchor, Data]:
     """The same with every array over chats in single precision; sums and what is solved stay in double."""
-    chats = ("eta", "score", "curvature", "weight", "half")
-    return with_narrow(anchor, chats), with_narrow(data, ("y", "seen", "offset", "X"))
-
-
-def outer_scaling(psi: Psi, data: Data, layout: Layout) -> jax.Array:
-    """((1 + P) M, M + P (1 + M)) from standardised intercepts and columns' effects to slopes."""
-    m, p = layout.measures, layout.columns
-    common = jnp.einsum("pq,m->pmq", jnp.diag(data.common), psi.loading).reshape(p * m, p)
-    lower = jnp.hstack([jnp.zeros((p * m, m)), common, jnp.diag(column_scales(psi, data).ravel())])
-    upper = jnp.hstack([jnp.diag(data.spread), jnp.zeros((m, p * (1 + m)))])
-    return jnp.vstack([upper, lower])
+    large = ("eta", "score", "curvature", "weight", "half", "unit_J", "unit_h")
+    return with_narrow(anchor, large), with_narrow(data, ("y", "seen", "offset", "X"))
 
 
 def _fitted(slopes: jax.Array, data: Data) -> jax.Array:
@@ -113,23 +100,43 @@ def _kept(a: jax.Array) -> jax.Array:
     return jax.lax.optimization_barrier(a)
 
 
-def _groups(
+def _of_groups(
     scales: jax.Array, loading: jax.Array, J: jax.Array, h: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Standardised effects of groups (G, 1 + M), those on the links' scales (G, M), and the log-Jacobian."""
-    scaling = group_scaling(scales, loading)
-    level = jax.vmap(lambda J, h, z: _level(scaling, J, h, z))
-    effects, spent = level(J, h, z.reshape(len(J), -1))
-    return effects, group_effects(effects, scales, loading), jnp.sum(spent)
+    """Standardised effects (G, 1 + M), effects on the links' scales (M, G), log-Jacobian, in J's precision."""
+    scales, loading, h, z = (a.astype(J.dtype) for a in (scales, loading, h, z))
+    effects, on_links, spent = place_groups(scales, loading, J, h, z.reshape(len(scales), -1))
+    return effects.T, on_links, total(spent)
 
 
-def _level(scaling: jax.Array, J: jax.Array, h: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Standardised effects given their expansion and coordinates, and the log-Jacobian."""
-    precision = jnp.eye(scaling.shape[1]) + scaling.T @ J @ scaling
-    root = jnp.linalg.cholesky(precision)
-    mean = solve_triangular(root, scaling.T @ h, lower=True)
+def _place_outer(
+    psi: Psi, data: Data, anchor: Anchor, z: jax.Array, layout: Layout
+) -> tuple[jax.Array, jax.Array]:
+    """Standardised intercepts' and columns' effects given their expansion, and the log-Jacobian."""
+    curvature, slope = scaled_outer(psi, data, anchor.outer_J, anchor.outer_h, layout)
+    root = jnp.linalg.cholesky(jnp.eye(len(slope)) + curvature)
+    mean = solve_triangular(root, slope, lower=True)
     effects = solve_triangular(root, mean + z, lower=True, trans="T")
     return effects, -jnp.sum(jnp.log(jnp.diagonal(root)))
+
+
+def scaled_outer(
+    psi: Psi, data: Data, J: jax.Array, h: jax.Array, layout: Layout
+) -> tuple[jax.Array, jax.Array]:
+    """S' J S and S' h, with S from standardised intercepts' and columns' effects to slopes ((1 + P) M).
+
+    S is never made: it scales, and sums over the measures that a column moves through the factor.
+    """
+    m, p = layout.measures, layout.columns
+    own, common = column_scales(psi, data), data.common[:, None] * psi.loading
+
+    def onto(a: jax.Array) -> jax.Array:
+        """S' a of a ((1 + P) M, ...)."""
+        a = a.reshape(1 + p, m, -1)
+        parts = data.spread[:, None] * a[0], jnp.sum(common[..., None] * a[1:], axis=1)
+        return jnp.concatenate([*parts, (own[..., None] * a[1:]).reshape(p * m, -1)])
+
+    return onto(onto(J).T), onto(h)[:, 0]
 
 
 def _split(z: jax.Array, layout: Layout) -> list[jax.Array]:

@@ -205,4 +205,4 @@ def outer_mean(outer: jax.Array, part: Part, layout: Layout) -> jax.Array:
         effect = outer[start : start + size]
         mean = mean + (effect[:, None] if aligned else effect[index])
         start += size
-    return mean + jnp.tensordot(outer[start:], part.rest, 1) if len(part.rest) else mean
+    return mean + jnp.einsum("r,trn->tn", outer[start:], part.rest) if part.rest.shape[1] else mean

@@ -18,7 +18,7 @@ from hitlbayes.inference.eliminate import Units, explained_by, reduce_units, uni
 from hitlbayes.inference.hyper import Hyper
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.problem import Array, Layout
-from hitlbayes.inference.sums import log_products, over_slots, over_units, total
+from hitlbayes.inference.sums import EXACT, log_products, over_slots, over_units, total
 
 AT_ONCE = 2**15  # unit-periods whose arrays fit a core's cache
 
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     n : (T, n) chats, or the precision weight; zero in empty slots
     y : (T, n) mean outcome
-    own, rest : (q, P, n), (R, T, n) mean covariates, as `hitlbayes.inference.columns.Columns` has them
+    own, rest : (q, P, n), (T, R, n) mean covariates, as `hitlbayes.inference.columns.Columns` makes them
     groups : one (T, n) index per crossed group
     basis : (q, T, n); unit_class : (n,); column : empty, for columns are units here
     phase : (G, T, n) one where a residual SD applies, else zero (a gather would be far slower than a product)
@@ -102,7 +102,8 @@ def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:
     weighted, slope = part.basis * w, units.keep * ell
     lin = tuple(over_slots(a * slope) for a in part.basis)
     cross = [tuple(_level_sums(weighted, part, k, layout)) for k in range(len(layout.n_levels))]
-    cross += [tuple(jnp.sum(weighted[:, None] * part.rest, axis=-2))] if len(part.rest) else []
+    if part.rest.shape[1]:
+        cross.append(tuple(jnp.sum(a[:, None] * part.rest, axis=0) for a in weighted))
     less, taken, explained = reduce_units(cross, lin, narrowed(units, w.dtype))
     # Elimination is applied to the columns made of the basis, so that each product is taken once; in the
     # precision of the factors, for where data say much of a unit next to nothing is kept.
@@ -130,23 +131,25 @@ def _level_sums(values: jax.Array, part: Part, k: int, layout: Layout) -> jax.Ar
 
 def _onto_others(v: jax.Array, part: Part, layout: Layout) -> list[jax.Array]:
     """Sums of v (T, n) over each level of each crossed group, and against what is left of the columns."""
-    levels = [
-        over_units(v) if aligned else jax.ops.segment_sum(v.reshape(-1), index.reshape(-1), size)
-        for index, size, aligned in zip(part.groups, layout.n_levels, layout.aligned, strict=True)
-    ]
-    return [*levels, part.rest.reshape(-1, v.size) @ v.reshape(-1)]
+    on_rest = jnp.sum(jnp.einsum("trn,tn->tr", part.rest, v), axis=0)
+    return [*(_onto_levels(v, part, k, layout) for k in range(len(layout.n_levels))), on_rest]
+
+
+def _onto_levels(v: jax.Array, part: Part, k: int, layout: Layout) -> jax.Array:
+    """Sums of v (T, n) over each level of group k."""
+    if layout.aligned[k]:
+        return over_units(v)
+    return jax.ops.segment_sum(v.reshape(-1), part.groups[k].reshape(-1), layout.n_levels[k])
 
 
 def _direct(w: jax.Array, part: Part, layout: Layout) -> jax.Array:
     """Weighted cross-product of the levels and of what is left of the columns."""
-    rest, groups = part.rest, range(len(layout.n_levels))
+    groups = range(len(layout.n_levels))
     upper = [[_level_pairs(w, part, k, j, layout) for j in groups[k:]] for k in groups]
-    if len(rest):
-        # Mapped: unrolled, an event study's column for every period would be compiled anew; one product of
-        # matrices of few long rows is three times slower.
-        *by_level, by_rest = jax.lax.map(lambda x: _onto_others(w * x, part, layout), jnp.asarray(rest))
-        for row, sums in zip(upper, by_level, strict=True):
-            row.append(sums.T)
+    if part.rest.shape[1]:
+        by_slot, by_rest = _products_of_rest(w, part)
+        for k, row in enumerate(upper):
+            row.append(by_slot if layout.aligned[k] else _levels_of_rest(w, part, k, layout))
         upper.append([by_rest])
     if not upper:
         return jnp.zeros((0, 0), w.dtype)
@@ -154,10 +157,29 @@ def _direct(w: jax.Array, part: Part, layout: Layout) -> jax.Array:
     return jnp.block([[upper[a][b - a] if a <= b else upper[b][a - b].T for b in parts] for a in parts])
 
 
+def _products_of_rest(w: jax.Array, part: Part) -> tuple[jax.Array, jax.Array]:
+    """Weighted sums of what is left of the columns by slot (T, R), and its cross-product (R, R)."""
+
+    def of_slot(found: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        # A slot at a time stays in a processor's cache, for each of the products.
+        x, w = at
+        weighted = jax.lax.optimization_barrier(w * x)
+        return found + jnp.matmul(weighted, x.T, precision=EXACT), over_units(weighted)
+
+    size = part.rest.shape[1]
+    products, by_slot = jax.lax.scan(of_slot, jnp.zeros((size, size), w.dtype), (part.rest, w))
+    return by_slot, products
+
+
+def _levels_of_rest(w: jax.Array, part: Part, k: int, layout: Layout) -> jax.Array:
+    """Weighted sums of what is left of the columns over each level of group k (L, R)."""
+    return jax.lax.map(lambda x: _onto_levels(w * x, part, k, layout), part.rest.swapaxes(0, 1)).T
+
+
 def _level_pairs(w: jax.Array, part: Part, k: int, j: int, layout: Layout) -> jax.Array:
     """Sum of w over each pair of levels of groups k and j."""
     size, other = layout.n_levels[k], layout.n_levels[j]
     if k == j:
-        return jnp.diag(_onto_others(w, part, layout)[k])
+        return jnp.diag(_onto_levels(w, part, k, layout))
     pair = (part.groups[k] * other + part.groups[j]).reshape(-1)
     return jax.ops.segment_sum(w.reshape(-1), pair, size * other).reshape(size, other)
