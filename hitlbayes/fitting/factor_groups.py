@@ -8,8 +8,8 @@ Given slopes g of e, and u = L^-1 g, v = L'^-1 u, y = L^-1 b + z, those of b are
 
     (L'^-1 P L^-1 + its transpose) / 2,   P the lower half of -y u' - u (y - z)', its diagonal halved
 
-(Murray 2016, arXiv:1602.07527, for the Cholesky factor's part). Groups lie along the last axis: LAPACK's calls
-on hundreds of small matrices cost far more than their arithmetic.
+(Murray 2016, arXiv:1602.07527, for the Cholesky factor's part). Groups lie along the last axis: LAPACK's
+calls on hundreds of small matrices cost far more than their arithmetic.
 """
 
 from __future__ import annotations

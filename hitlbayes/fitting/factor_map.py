@@ -103,7 +103,7 @@ def _kept(a: jax.Array) -> jax.Array:
 def _of_groups(
     scales: jax.Array, loading: jax.Array, J: jax.Array, h: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Standardised effects (G, 1 + M), effects on the links' scales (M, G), log-Jacobian, in J's precision."""
+    """Standardised effects (G, 1 + M), those on the links' scales (M, G), log-Jacobian, in J's precision."""
     scales, loading, h, z = (a.astype(J.dtype) for a in (scales, loading, h, z))
     effects, on_links, spent = place_groups(scales, loading, J, h, z.reshape(len(scales), -1))
     return effects.T, on_links, total(spent)

@@ -99,18 +99,18 @@ def _run_gaussian(
 ) -> Draws:
     data = jax.tree.map(jnp.asarray, model.data)
     weighed, diverging = _hyper_draws(model, data, draws, chains, seed=seed, store=store, progress=progress)
-    psi, beliefs, k_hat, effective = weighed
+    psi, beliefs, k_hat, effective, _ = weighed
 
     def shaped(a: np.ndarray) -> np.ndarray:
         return np.asarray(a).reshape(chains, draws, *np.shape(a)[1:])
 
     progress("drawing effects", 0.7)
     if store is None:
-        outer, mean, drawn = _effects_in_memory(model, psi, data, beliefs, seed=seed)
+        outer, mean, drawn = _effects_in_memory(model, weighed, data, seed=seed)
         outer, mean = shaped(outer), shaped(mean)
         units = dataset_of_units(model, {name: shaped(values) for name, values in drawn.items()})
     else:
-        keep_effects(store, model, psi, data, beliefs, seed=seed, progress=progress)
+        keep_effects(store, model, weighed, data, seed=seed, progress=progress)
         small, units = small_draws(store), lazy_units(store)
         outer, mean = small["outer"], small["outer_mean"]
     posterior = posterior_of(model, shaped(psi), outer, units, beliefs=beliefs)
@@ -124,10 +124,10 @@ def _run_gaussian(
 
 
 def _effects_in_memory(
-    model: Model, psi: np.ndarray, data: Means, beliefs: Beliefs, *, seed: int
+    model: Model, weighed: Weighed, data: Means, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Outer parameters (n, m), their conditional means, and the units' variables (n, N) by name."""
-    n, layout = len(psi), model.layout
+    n, layout = len(weighed.psi), model.layout
     outer, mean = np.empty((n, layout.n_outer)), np.empty((n, layout.n_outer))
     blank = np.zeros((0, layout.n_units, layout.width))
     units = {
@@ -141,7 +141,7 @@ def _effects_in_memory(
             units[name][rows] = values
 
     batches = range(-(-n // BATCH))
-    effect_batches(psi, data, beliefs, layout=layout, seed=seed, batches=batches, keep=keep)
+    effect_batches(weighed, data, layout=layout, seed=seed, batches=batches, keep=keep)
     return outer, mean, units
 
 
@@ -163,7 +163,7 @@ def _hyper_draws(
         made, diverging = sample_hyper_by_nuts(
             start, data, weighed.beliefs, draws=draws, chains=chains, **options
         )
-        weighed = weighed._replace(psi=made)
+        weighed = weighed._replace(psi=made, sums=None)
     if store is not None:
         parts = (weighed.psi, diverging, weighed.k_hat, weighed.effective, *weighed.beliefs)
         begin(store, [np.asarray(part) for part in parts])

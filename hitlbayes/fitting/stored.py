@@ -15,7 +15,6 @@ from hitlbayes.fitting.naming import unit_dims, unit_draws
 from hitlbayes.inference import gaussian
 from hitlbayes.inference.chains import BLOCK, Record, Storage
 from hitlbayes.inference.marginal import Means
-from hitlbayes.inference.problem import Beliefs
 from hitlbayes.inference.runtime import Progress, cores
 
 
@@ -61,14 +60,13 @@ def small_of(record: Record) -> dict[str, np.ndarray]:
 def keep_effects(
     store: Store,
     model: Model,
-    psi: np.ndarray,
+    weighed: gaussian.Weighed,
     data: Means,
-    beliefs: Beliefs,
     *,
     seed: int,
     progress: Progress,
 ) -> None:
-    """Draw a Gaussian model's effects given psi (chains * draws, k) and keep them, chain after chain.
+    """Draw a Gaussian model's effects given its hyperparameters and keep them, chain after chain.
 
     Blocks that are there are left as they are; the others are what they would be in memory, for a batch has
     its own random key.
@@ -82,7 +80,7 @@ def keep_effects(
         needed = range(_rows(store, blocks[0]).start // batch, -(-_rows(store, blocks[-1]).stop // batch))
         missing = [j for j in needed if j not in known]
         made = gaussian.effect_batches(
-            psi, data, beliefs, layout=model.layout, seed=seed, batches=missing, keep=lambda _, arrays: arrays
+            weighed, data, layout=model.layout, seed=seed, batches=missing, keep=lambda _, arrays: arrays
         )
         known |= dict(zip(missing, made, strict=True))
         known = {j: known[j] for j in needed}
@@ -91,7 +89,7 @@ def keep_effects(
             rows = _rows(store, block)
             here = slice(rows.start - needed.start * batch, rows.stop - needed.start * batch)
             units = unit_draws(model, unit[here], own[here])
-            small = {"psi": psi[rows], "outer": outer[here], "outer_mean": mean[here]}
+            small = {"psi": weighed.psi[rows], "outer": outer[here], "outer_mean": mean[here]}
             put(store, *divmod(block, store.blocks), units=units, small=small)
 
 

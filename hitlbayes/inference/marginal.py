@@ -17,9 +17,8 @@ solved densely stays in double.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +33,6 @@ from hitlbayes.inference.runtime import SELDOM, quick_jit
 from hitlbayes.inference.shocks import level_at
 from hitlbayes.inference.sums import over_slots
 from hitlbayes.inference.unit_sums import Part, Sums, eliminate, unit_sums
-
-T = TypeVar("T")
 
 
 class Means(NamedTuple):
@@ -115,27 +112,18 @@ def solve(psi: jax.Array, sums: Sums, data: Means, beliefs: Beliefs, *, layout: 
 
 def log_densities(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
     """Log posterior densities (B,) of a batch of hyperparameters (B, k), up to one constant."""
-
-    def of(psi: jax.Array) -> jax.Array:
-        sums = sum_units(psi, data, beliefs, layout=layout)
-        return jax.lax.map(lambda at: solve(*at, data, beliefs, layout=layout).value, (psi, sums))
-
-    return _together(of, psi, data)
+    return values(psi, sum_units(psi, data, beliefs, layout=layout), data, beliefs, layout=layout)
 
 
-def _together(task: Callable[..., T], points: Any, data: Means) -> T:
-    """A task on a batch of points, arrays (B, ...); one point at a time where the units are in one part.
-
-    There is nothing then to be read once for all points, and a large outer system is not kept for each.
-    """
-    if len(data.parts.n) > 1:
-        return task(points)
-    alone = partial(jax.tree.map, lambda a: a[None])
-    return jax.lax.map(lambda point: jax.tree.map(lambda a: a[0], task(alone(point))), points)
+def values(psi: jax.Array, sums: Sums, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
+    """`log_densities` from the units' sums at each of psi."""
+    return jax.lax.map(lambda at: solve(*at, data, beliefs, layout=layout).value, (psi, sums))
 
 
 # Products of matrices are most of it, which are as fast however loops are compiled.
-log_posterior = quick_jit(log_densities, static_argnames="layout", options=SELDOM)
+sums_at, values_at, log_posterior = (
+    quick_jit(task, static_argnames="layout", options=SELDOM) for task in (sum_units, values, log_densities)
+)
 
 
 class Effects(NamedTuple):
@@ -147,20 +135,17 @@ class Effects(NamedTuple):
 
 
 @partial(quick_jit, static_argnames="layout", options=SELDOM)
-def draw_effects(psi: jax.Array, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout) -> Effects:
-    """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k)."""
+def draw_effects(
+    psi: jax.Array, sums: Sums, key: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layout
+) -> Effects:
+    """Exact draws of outer parameters (B, m) and unit blocks (B, N, q), one for each of psi (B, k).
+
+    sums : the units' sums at psi, arrays (B, ...), of `sum_units`
+    """
     k_outer, k_unit = jax.random.split(key)
     (C, _, n), B, q = data.parts.n.shape, len(psi), layout.width
     z_outer = jax.random.normal(k_outer, (B, layout.n_outer), psi.dtype)
     z_unit = jax.random.normal(k_unit, (B, C, q, n), data.parts.y.dtype)
-    task = partial(_drawn, data=data, beliefs=beliefs, layout=layout)
-    return _together(lambda at: task(*at), (psi, z_outer, z_unit), data)
-
-
-def _drawn(
-    psi: jax.Array, z_outer: jax.Array, z_unit: jax.Array, *, data: Means, beliefs: Beliefs, layout: Layout
-) -> Effects:
-    """`draw_effects` from standard normals (B, m) and (B, C, q, n)."""
     to_outer = parts_to_outer(data.level, data.share)
 
     def outer_at(at: tuple[jax.Array, Sums, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -180,10 +165,9 @@ def _drawn(
 
         return None, jax.lax.map(of_draw, (psi, by_part, z_part))
 
-    sums = sum_units(psi, data, beliefs, layout=layout)
     outer, mean, by_part = jax.lax.map(outer_at, (psi, sums, z_outer))
     _, unit = jax.lax.scan(of_part, None, (data.parts, z_unit.swapaxes(0, 1)))
-    return Effects(outer, mean, unit.transpose(1, 0, 3, 2).reshape(len(psi), layout.n_units, layout.width))
+    return Effects(outer, mean, unit.transpose(1, 0, 3, 2).reshape(B, layout.n_units, q))
 
 
 def draw_units(hyper: Hyper, outer: jax.Array, noise: jax.Array, part: Part, *, layout: Layout) -> jax.Array:

@@ -9,7 +9,7 @@ import pytest
 
 from hitlbayes.inference.columns import make_columns, parts_to_outer
 from hitlbayes.inference.gaussian import narrow_where_safe
-from hitlbayes.inference.marginal import Means, draw_effects, log_posterior
+from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, sums_at
 from hitlbayes.inference.unit_sums import Part
 
 from .chats import chat_log, engine_model, unlike_priors
@@ -89,11 +89,15 @@ def test_parts_change_nothing_and_single_precision_next_to_nothing(formula: str 
         made = []
         for count in (1, 2):
             data, beliefs = jax.tree.map(jnp.asarray, (in_parts_of(model.data, count), model.beliefs))
-            drawn = draw_effects(psi, key, data, beliefs, layout=layout)
+            drawn = draw_effects(
+                psi, sums_at(psi, data, beliefs, layout=layout), key, data, beliefs, layout=layout
+            )
             made.append((log_posterior(psi, data, beliefs, layout=layout), drawn.outer_mean, drawn.outer))
         single = narrow_where_safe(data, beliefs, layout)
         assert single.parts.y.dtype == jnp.float32
-        near = draw_effects(psi, key, single, beliefs, layout=layout)
+        near = draw_effects(
+            psi, sums_at(psi, single, beliefs, layout=layout), key, single, beliefs, layout=layout
+        )
         made = jax.tree.map(np.asarray, made)
     (whole, mean, outer), (parted, mean_of_parts, _) = made
     np.testing.assert_allclose(parted, whole, rtol=SUMS)

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from hitlbayes.fitting.model import Model
-from hitlbayes.inference.marginal import draw_effects, log_posterior
+from hitlbayes.inference.marginal import draw_effects, log_posterior, sums_at
 
 from .chats import chat_log, engine_model, unlike_priors
 from .exactness import foretold_change, log_jacobian, pymc_coefs, pymc_conditional, pymc_model, pymc_scales
@@ -65,7 +65,14 @@ def test_conditional_draws_have_the_exact_mean_and_covariance(formula: str | Non
         model = gaussian(chats, formula)
         layout, psi = model.layout, random_psi(1, model.layout)
         many = jnp.tile(jnp.asarray(psi), (DRAWS, 1))
-        drawn = draw_effects(many, jax.random.key(4), model.data, model.beliefs, layout=layout)
+        drawn = draw_effects(
+            many,
+            sums_at(many, model.data, model.beliefs, layout=layout),
+            jax.random.key(4),
+            model.data,
+            model.beliefs,
+            layout=layout,
+        )
         drawn, scales = jax.tree.map(np.asarray, (drawn, pymc_scales(jnp.asarray(psi[0]), model)))
     reference = pymc_conditional(pymc_model(chats, model))(scales)
 
