@@ -173,7 +173,8 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.plot_only:
         run(asked)
-    plot(asked.csv, target=asked.png)
+    if asked.plot_only or len(asked.workers) > 1:  # one size is no curve
+        plot(asked.csv, target=asked.png)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from hitlbayes.studies.posterior import PosteriorPredictive
 
 TABLE = "checks"
 FITS = "3"  # the table whose fits are checked
+LEFT_OUT_DRAWS = 500  # enough for a k-hat and a sum over workers with a standard error
 INDEX = ["group", "statistic"]
 
 
@@ -102,7 +103,7 @@ def _write(folder: Path, *, outcome: str, unit: Unit, context: Context) -> None:
     from hitlbayes.studies.prior import prior_predictive
 
     fit = kept_fit(unit, context=context)
-    found, left = posterior_predictive(fit), leave_one_out(fit)
+    found, left = posterior_predictive(fit), leave_one_out(fit, draws=LEFT_OUT_DRAWS)
     table = found.replicated.T.assign(observed=found.observed)
     table.rename_axis(INDEX).reset_index().to_csv(folder / "replicated.csv", index=False)
     left.by_worker.rename_axis("worker").reset_index().to_csv(folder / "workers.csv", index=False)

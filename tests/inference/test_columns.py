@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hitlbayes.inference.columns import make_columns, parts_to_outer
-from hitlbayes.inference.gaussian import narrow_where_safe
+from hitlbayes.inference.gaussian import Weighed, effect_batches, narrow_where_safe, sample_hyper
 from hitlbayes.inference.marginal import Means, draw_effects, log_posterior, sums_at
 from hitlbayes.inference.unit_sums import Part
 
@@ -106,3 +106,21 @@ def test_parts_change_nothing_and_single_precision_next_to_nothing(formula: str 
     moved = np.abs(np.asarray(near.outer_mean) - mean_of_parts) / spread
     print(f"single precision moves conditional means by at most {moved.max():.1e} posterior SDs")
     assert 0.0 < moved.max() < MOVE
+
+
+def test_effects_are_the_same_from_sums_that_were_kept_and_from_sums_made_again() -> None:
+    model = engine_model(
+        chat_log(22, workers=8), family="gaussian", formula=None, priors=unlike_priors("gaussian")
+    )
+
+    def drawn(weighed: Weighed) -> list[np.ndarray]:
+        kept: list[np.ndarray] = []
+        options = {"layout": model.layout, "seed": 1, "batches": range(2)}
+        effect_batches(weighed, model.data, keep=lambda _, arrays: kept.extend(arrays), **options)
+        return kept
+
+    with jax.enable_x64(True):
+        weighed = sample_hyper(model.start, model.data, model.beliefs, layout=model.layout, draws=100, seed=2)
+        assert weighed.sums is not None
+        for kept, again in zip(drawn(weighed), drawn(weighed._replace(sums=None)), strict=True):
+            np.testing.assert_array_equal(kept, again)
