@@ -34,7 +34,8 @@ class Anchor(NamedTuple):
     """The expansion at a mode.
 
     psi, root : (k,), (k, k) centre and Cholesky root of the coordinates of psi
-    eta, score, curvature : (M, n), less the parts of score and curvature that `own_expansion` gives
+    eta, outside : (M, n) the predictor, and its part that columns and periods make
+    score, curvature : (M, n), less the parts that `own_expansion` gives
     weight : (M, n) the curvature at the anchor's psi; half : (M, n) q lambda / sqrt(1 + sum lambda^2 q)
     slopes : (1 + P, M) intercepts and B; period : (M, T) effects on the links' scales
     outer_J, outer_h : of `slopes`, flat, all else integrated out
@@ -45,6 +46,7 @@ class Anchor(NamedTuple):
     psi: jax.Array
     root: jax.Array
     eta: jax.Array
+    outside: jax.Array
     score: jax.Array
     curvature: jax.Array
     weight: jax.Array
@@ -129,6 +131,7 @@ def expand(state: State, root: np.ndarray, data: Data, layout: Layout) -> Anchor
                 flat_psi(psi),
                 root,
                 eta,
+                slopes.T @ ones_X + period.T[:, period_of],
                 score - ours[0],
                 curvature - ours[1],
                 curvature,

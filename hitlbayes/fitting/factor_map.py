@@ -56,15 +56,15 @@ def place(z: jax.Array, anchor: Anchor, data: Data, layout: Layout) -> Placed:
     pull = anchor.period_h - anchor.period_C @ moved.ravel()
     period, of_period, more = _of_groups(psi.period, psi.loading, anchor.period_J, pull, z_period)
     spent += more
-    by_day, before = (a.astype(narrow)[:, data.period] for a in (of_period, anchor.period))
-    shift = _kept(_fitted(moved, data) + by_day - before)
+    days_moved = (of_period - anchor.period).astype(narrow)
+    shift = _kept(_fitted(moved, data) + days_moved[:, data.period])
     pull = _kept(anchor.weight * shift - anchor.half * _kept(jnp.sum(anchor.half * shift, axis=0)))
     lost = jax.ops.segment_sum(pull.T, data.unit, num_segments=layout.units, indices_are_sorted=True)
     pull = anchor.unit_h - lost.T
     unit, of_unit, more = _of_groups(psi.unit, psi.loading, anchor.unit_J, pull, z_unit)
     spent += more
 
-    own_eta = _kept(_fitted(slopes, data) + by_day + of_unit.astype(narrow)[:, data.unit])
+    own_eta = _kept(anchor.outside + shift + of_unit.astype(narrow)[:, data.unit])
     # a chat's factor has little data: its precision must follow the dispersions of counts and delays
     score, curvature = own_expansion(anchor.eta, psi, data, layout)
     curvature = _kept(data.seen * jnp.maximum(anchor.curvature + curvature, LEAST_CURVATURE))
@@ -85,7 +85,7 @@ def mapped_density(z: jax.Array, arguments: tuple[Anchor, Data], layout: Layout)
 
 def single(anchor: Anchor, data: Data) -> tuple[Anchor, Data]:
     """The same with every array over chats in single precision; sums and what is solved stay in double."""
-    large = ("eta", "score", "curvature", "weight", "half", "unit_J", "unit_h")
+    large = ("eta", "outside", "score", "curvature", "weight", "half", "unit_J", "unit_h")
     return with_narrow(anchor, large), with_narrow(data, ("y", "seen", "offset", "X"))
 
 

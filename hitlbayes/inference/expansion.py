@@ -22,7 +22,7 @@ from hitlbayes.inference.problem import (
     cutpoints,
     split_outer,
 )
-from hitlbayes.inference.rows import anchored
+from hitlbayes.inference.rows import anchored, counted
 from hitlbayes.inference.shocks import at_columns, gather, level_at, spread
 from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
 
@@ -43,6 +43,7 @@ class Anchor(NamedTuple):
     outer, cut : (m,), (K-1,) outer parameters and cutpoints there
     eta, inside : (R,), (T, C) the linear predictor there, and its part from units and shocks
     at : (J, R) the rows' likelihood there (`hitlbayes.inference.rows.anchored`)
+    counts, above : (J + 1, R), (K-1,) what it reads of the data (`hitlbayes.inference.rows.counted`)
     curvature, pseudo : (R,) of each row; pseudo is its slope as if unit and shock were zero
     cross : (K-1, R) cross-curvature with the cutpoints
     Q : (T, C) curvature by shock
@@ -57,6 +58,8 @@ class Anchor(NamedTuple):
     eta: jax.Array
     inside: jax.Array
     at: jax.Array
+    counts: jax.Array
+    above: jax.Array
     curvature: jax.Array
     pseudo: jax.Array
     cross: jax.Array
@@ -138,6 +141,7 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
         eta,
         inner,
         anchored(layout.family, eta, cut),
+        *counted(layout.family, problem.stats),
         curvature,
         pseudo,
         cross,

@@ -22,7 +22,7 @@ from hitlbayes.inference.normals import normals
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.surrogate import Surrogate
-from hitlbayes.inference.trajectory import DIVERGENCE, adapted, afresh, jittered, rotations, travel
+from hitlbayes.inference.trajectory import afresh, ended, jittered, rotations, travel
 
 
 class Target(NamedTuple):
@@ -92,7 +92,7 @@ def single(target: Target) -> Target:
     problem = narrowed(target.problem)._replace(
         categories=target.problem.categories, above=target.problem.above
     )
-    large = ("eta", "inside", "at", "curvature", "pseudo", "cross", "Q")
+    large = ("eta", "inside", "at", "counts", "curvature", "pseudo", "cross", "Q")
     return target._replace(anchor=with_narrow(target.anchor, large), problem=problem)
 
 
@@ -138,22 +138,17 @@ def draw(
         walls=walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout),
         found_at=partial(density_and_slope, target=target, layout=layout),
     )
-    acceptance = jnp.minimum(1.0, jnp.exp(reached.gain))
-    taken = uniform[1] < acceptance
+    end = ended(
+        reached, uniform=uniform[1], log_angle=walker.log_angle, averages=walker.averages, adapt=adapt
+    )
     own = normals(k_own, layout.n_units).astype(target.problem.X.dtype)
     kept = describe(reached.beside, own, target, focus, layout=layout)
-    log_angle, averages = adapted(walker.averages, acceptance)
-    moved = Walker(
-        *jax.tree.map(
-            lambda new, old: jnp.where(taken, new, old),
-            (reached.z, reached.value, reached.slope, kept),
-            (walker.z, walker.value, walker.slope, walker.kept),
-        ),
-        jnp.where(adapt, log_angle, walker.log_angle),
-        jnp.where(adapt, averages, walker.averages),
-        key,
+    at = jax.tree.map(
+        lambda new, old: jnp.where(end.taken, new, old),
+        (reached.z, reached.value, reached.slope, kept),
+        (walker.z, walker.value, walker.slope, walker.kept),
     )
-    return moved, Step(acceptance, -reached.gain > DIVERGENCE)
+    return Walker(*at, end.log_angle, end.averages, key), Step(end.acceptance, end.diverged)
 
 
 def describe(point: Point, normal: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:

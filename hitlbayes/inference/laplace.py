@@ -130,7 +130,8 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     log_prior = hyper_logprior(psi, layout, beliefs) + log_outer + log_unit
     if layout.n_cut:
         log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration)
-    grid = Grid(anchor.Q, problem.basis, anchor.inside, problem.stats, anchor.at, problem.shock)
+    seen = anchor.counts, anchor.at, problem.shock, anchor.above
+    grid = Grid(anchor.Q, problem.basis, anchor.inside, *seen)
     unit = linear.multiply(factor, standard)
     small = Small(tau, hyper.over, cut_move, at_columns(unit, problem.column))
     return _Parts(psi, outer, unit, small, shift, ell, z.shock.astype(narrow), grid, log_prior)

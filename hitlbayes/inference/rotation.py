@@ -16,7 +16,7 @@ import numpy as np
 from hitlbayes.inference.normals import normals
 from hitlbayes.inference.runtime import SELDOM, SMALL, Progress, in_threads, known_options, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted
-from hitlbayes.inference.trajectory import DIVERGENCE, adapted, afresh, jittered, rotations, travel
+from hitlbayes.inference.trajectory import afresh, ended, jittered, rotations, travel
 
 BLOCK = 50
 TURN = 2.5  # radians of a trajectory: a direction wider than the pilot saw needs more than a quarter
@@ -199,14 +199,12 @@ def _draw(
         walls=None,
         found_at=lambda z: found_at(z, near.data),
     )
-    acceptance = jnp.minimum(1.0, jnp.exp(reached.gain))
-    taken = uniform[1] < acceptance
-    log_angle, averages = adapted(walker.averages, acceptance)
+    end = ended(
+        reached, uniform=uniform[1], log_angle=walker.log_angle, averages=walker.averages, adapt=adapt
+    )
     at = jax.tree.map(
-        lambda new, old: jnp.where(taken, new, old),
+        lambda new, old: jnp.where(end.taken, new, old),
         (reached.z, reached.slope, reached.value),
         (walker.z, walker.slope, walker.value),
     )
-    angle = jnp.where(adapt, log_angle, walker.log_angle)
-    moved = Walker(*at, key, angle, jnp.where(adapt, averages, walker.averages))
-    return moved, acceptance, -reached.gain > DIVERGENCE
+    return Walker(*at, key, end.log_angle, end.averages), end.acceptance, end.diverged

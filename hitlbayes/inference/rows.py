@@ -45,28 +45,48 @@ def anchored(family: str, eta: jax.Array, cut: jax.Array) -> jax.Array:
     return jax.nn.sigmoid(eta - over_rows(cut if family == "ordinal" else jnp.zeros(1, eta.dtype), eta))
 
 
+def counted(family: str, stats: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What `moved_rows` must know of the data: sums by row (J + 1, R), and by cutpoint (K-1,), ordinal only.
+
+    stats : (S, R) as `hitlbayes.spec.families.row_loglik` reads them
+    """
+    if family != "ordinal":
+        return stats, jnp.zeros(0, stats.dtype)
+    both, upper = jnp.split(stats, 2)
+    # What is linear in the moves needs sums of the data alone.
+    return jnp.concatenate([both, jnp.sum(upper, axis=0, keepdims=True)]), _sums(upper)
+
+
 def moved_rows(
-    family: str, delta: jax.Array, stats: jax.Array, at: jax.Array, cut_move: jax.Array, over: jax.Array
+    family: str,
+    delta: jax.Array,
+    counts: jax.Array,
+    at: jax.Array,
+    cut_move: jax.Array,
+    over: jax.Array,
+    above: jax.Array,
 ) -> Moved:
     """Value and slopes of the rows' terms at a move delta (R,) of their linear predictor.
 
     Parameters
     ----------
-    stats : (S, R) as `hitlbayes.spec.families.row_loglik` reads them
+    counts, above : (J + 1, R), (K-1,) of `counted`
     at : (J, R) of `anchored`
     cut_move : (K-1,) how far each cutpoint has moved, ordinal only
     over : () overdispersion, count only
     """
     if family == "count":
-        return _counts(at[0] + delta, stats, over)
+        return _counts(at[0] + delta, counts, over)
     if family == "bernoulli":
-        moved = _logits(delta, stats[1:2], stats[0:1], at, jnp.zeros(1, delta.dtype))
-        return moved._replace(to_cut=jnp.zeros(0, delta.dtype))
-    both, upper = jnp.split(stats, 2)
-    return _logits(delta, upper, both, at, cut_move)
+        none = jnp.zeros(1, delta.dtype)
+        return _logits(delta, counts, at, none, none)._replace(to_cut=jnp.zeros(0, delta.dtype))
+    return _logits(delta, counts, at, cut_move, above)
 
 
-def _logits(delta: jax.Array, upper: jax.Array, both: jax.Array, at: jax.Array, cut_move: jax.Array) -> Moved:
+def _logits(
+    delta: jax.Array, counts: jax.Array, at: jax.Array, cut_move: jax.Array, above: jax.Array
+) -> Moved:
+    both, by_row = counts[:-1], counts[-1]
     dtype, delta = delta.dtype, jnp.clip(delta, -FAR, FAR)  # the same in odds and in logits
     grown = jax.lax.optimization_barrier(jnp.expm1(delta))
     factor, less = (
@@ -76,12 +96,10 @@ def _logits(delta: jax.Array, upper: jax.Array, both: jax.Array, at: jax.Array, 
     part = at * (grown * factor + less)
     whole = 1.0 + part
     expected = both * (at + part) / whole
-    # What is linear in the moves needs sums of the data alone. log1p would cost twice as much as the
-    # logarithm does, for digits that the sum over rows does not keep.
-    by_row, by_cut = jnp.sum(upper, axis=0), _sums(upper)
-    value = total(by_row * delta - jnp.sum(both * jnp.log(whole), axis=0)) - by_cut @ cut_move
+    # log1p would cost twice as much as the logarithm does, for digits that the sum over rows does not keep.
+    value = total(by_row * delta - jnp.sum(both * jnp.log(whole), axis=0)) - above @ cut_move
     slope = by_row - jnp.sum(expected, axis=0)
-    return Moved(value, slope, _sums(expected) - by_cut, jnp.zeros((), dtype))
+    return Moved(value, slope, _sums(expected) - above, jnp.zeros((), dtype))
 
 
 def _sums(x: jax.Array) -> jax.Array:

@@ -27,16 +27,17 @@ class Grid(NamedTuple):
     """The data's part, as it was when the map was made.
 
     Q : (T, C) curvature by shock; basis : (q, T, C); inside : (T, C) unit and shock parts of the predictor
-    stats : (S, R); at : (J, R) of `hitlbayes.inference.rows.anchored`
+    counts, above : (J + 1, R), (K-1,) of `hitlbayes.inference.rows.counted`; at : (J, R) of `anchored` there
     shock : (R,) index of each row's shock, empty where rows are the shocks
     """
 
     Q: jax.Array
     basis: jax.Array
     inside: jax.Array
-    stats: jax.Array
+    counts: jax.Array
     at: jax.Array
     shock: jax.Array
+    above: jax.Array
 
 
 def spread(by_shock: jax.Array, shock: jax.Array) -> jax.Array:
@@ -152,9 +153,8 @@ def delta_at(small: Small, shift: jax.Array, ell: jax.Array, z: jax.Array, grid:
 def _value_and_slopes(
     family: str, small: Small, shift: jax.Array, ell: jax.Array, z: jax.Array, grid: Grid
 ) -> tuple[jax.Array, tuple]:
-    moved = moved_rows(
-        family, delta_at(small, shift, ell, z, grid), grid.stats, grid.at, small.cut_move, small.over
-    )
+    delta = delta_at(small, shift, ell, z, grid)
+    moved = moved_rows(family, delta, grid.counts, grid.at, small.cut_move, small.over, grid.above)
     slope = gather(moved.slope, grid.shock, grid.Q.shape)
     if not z.shape[0]:
         to_unit = tuple(over_slots(a * slope) for a in grid.basis)

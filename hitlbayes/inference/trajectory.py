@@ -135,6 +135,35 @@ def travel(
     return Reached(z, p, slope, reached, beside, jnp.where(finite & ~jnp.isnan(gain), gain, -jnp.inf))
 
 
+class Ended(NamedTuple):
+    """How a trajectory ended, arrays () but averages.
+
+    taken : whether the chain moves; acceptance : the probability of that; diverged : whether energy ran away
+    log_angle, averages (3,) : of the next trajectory, adapted or as they were
+    """
+
+    taken: jax.Array
+    acceptance: jax.Array
+    diverged: jax.Array
+    log_angle: jax.Array
+    averages: jax.Array
+
+
+def ended(
+    reached: Reached, *, uniform: jax.Array, log_angle: jax.Array, averages: jax.Array, adapt: jax.Array
+) -> Ended:
+    """Accept where a trajectory led, or not, by a uniform number, and adapt the angle where asked."""
+    acceptance = jnp.minimum(1.0, jnp.exp(reached.gain))
+    new_angle, new_averages = adapted(averages, acceptance)
+    return Ended(
+        uniform < acceptance,
+        acceptance,
+        -reached.gain > DIVERGENCE,
+        jnp.where(adapt, new_angle, log_angle),
+        jnp.where(adapt, new_averages, averages),
+    )
+
+
 def adapted(averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.Array]:
     """One step of dual averaging (Hoffman and Gelman 2014, section 3.2) towards TARGET_ACCEPTANCE."""
     error, mean, t = averages

@@ -16,7 +16,7 @@ from hitlbayes.published import table
 from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
 from hitlbayes.replication.estimator import paper_estimator
 from hitlbayes.replication.specs import Cell, TableSpec, cells, table_spec
-from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import effect_row, in_units
 from hitlbayes.result import Fit
@@ -143,7 +143,6 @@ def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> U
             table=cell.table,
             scope=cell.scope,
             period=cell.period,
-            weight=spec.weight,
             arguments=arguments,
         ),
         cost=cell.cost * (FAITHFUL_COST if faithful else 1.0),
@@ -151,7 +150,6 @@ def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> U
             folder,
             cell=cell,
             arguments=arguments,
-            weight="cell" if faithful else spec.weight,
             context=context,
             faithful=faithful,
             keep=keep,
@@ -170,7 +168,6 @@ def _write_fit(
     *,
     cell: Cell,
     arguments: dict[str, Any],
-    weight: str,
     context: Context,
     faithful: bool,
     keep: bool,
@@ -180,10 +177,14 @@ def _write_fit(
     if keep:
         fit.save(folder / KEPT)
     printed = published_estimate(cell.table, scope=cell.scope, outcome=cell.outcome)
+    effects = {
+        weight: _effect_of(fit, cell=cell, weight=weight, printed=printed, context=context)
+        for weight in (("cell",) if faithful else ("chat", "cell"))  # the paper's means count every cell once
+    }
     record = {
         "name": _name(cell, faithful=faithful),
-        "effect": _effect_of(fit, cell=cell, weight=weight, printed=printed, context=context),
-        "by_cell": _effect_of(fit, cell=cell, weight="cell", printed=printed, context=context),
+        "effect": effects["cell" if faithful else "chat"],
+        "by_cell": effects["cell"],
         "printed": printed,
         "paper": asdict(paper_estimator(panel.means, outcome=cell.outcome)),
         "cells": len(panel.cells),
@@ -196,7 +197,7 @@ def _write_fit(
     fit.tidy().to_csv(folder / "tidy.csv", index=False)
     chat, cell_weight = (np.asarray(fit.effects(weight=how)["att"], np.float32) for how in ("chat", "cell"))
     np.savez_compressed(folder / "effects.npz", chat=chat, cell=cell_weight)
-    write_json(folder / "fit.json", _without_nan(record))
+    write_json(folder / "fit.json", without_nan(record))
 
 
 def _effect_of(
@@ -268,11 +269,3 @@ def _record(main: Mapping[str, Any], means: Mapping[str, Any] | None) -> dict[st
             "problems": effect["problems"],
         }
     )
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,9 +26,6 @@ class TableSpec(BaseModel):
         Length of a period.
     scopes, outcomes : list of str
         Its panels and columns.
-    weight : {"chat", "cell"}
-        What the reported effect averages over: every chat of a treated cell, or every treated cell. The
-        paper's likelihood on worker-day means is always averaged over cells.
     faithful : bool
         Also fit the paper's own likelihood: unweighted means with its lagged controls.
     fit : dict
@@ -50,7 +47,6 @@ class TableSpec(BaseModel):
     period: Period = "day"
     scopes: list[Scope]
     outcomes: list[str]
-    weight: Literal["chat", "cell"] = "chat"
     faithful: bool = True
     fit: dict[str, Any] = Field(default_factory=dict)
     families: dict[str, Family] = Field(default_factory=dict)

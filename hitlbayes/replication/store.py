@@ -135,8 +135,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values, None where a number is not finite, as JSON has it."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+    """The same values, within records of records too, None where a number is not finite, as JSON has it."""
+
+    def known(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return without_nan(value)
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    return {key: known(value) for key, value in values.items()}
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from hitlbayes.inference.rows import anchored, moved_rows
+from hitlbayes.inference.rows import anchored, counted, moved_rows
 from hitlbayes.inference.shocks import Grid, Small, collect, finish
 from hitlbayes.inference.sums import over_slots, over_units, total
 from hitlbayes.spec.families import FAR, ordinal_statistics, row_loglik
@@ -39,8 +39,9 @@ def problem(family: str, *, shocks: bool, shared: bool) -> tuple[Small, tuple, G
     eta = 0.5 * rng.normal(size=rows)
     basis = np.stack([np.ones((T, N)), np.repeat((np.arange(T) > 2).astype(float)[:, None], N, axis=1)])
     at = anchored(family, jnp.asarray(eta), jnp.asarray(CUT))
-    stats = statistics(family, rows, rng)
-    grid = Grid(rng.gamma(2.0, size=(T, N)), basis, 0.3 * rng.normal(size=(T, N)), stats, at, shock)
+    counts, above = counted(family, jnp.asarray(statistics(family, rows, rng)))
+    inside = 0.3 * rng.normal(size=(T, N))
+    grid = Grid(rng.gamma(2.0, size=(T, N)), basis, inside, counts, at, shock, above)
     cut_move = 0.1 * rng.normal(size=len(CUT)) if family == "ordinal" else np.zeros(0)
     unit = tuple(0.3 * rng.normal(size=(2, N)))
     z = rng.normal(size=(T if shocks else 0, N))
@@ -82,10 +83,10 @@ def test_moved_rows_gain_what_their_likelihood_gains(family: str) -> None:
         stats, eta, delta = statistics(family, (T, N), rng), rng.normal(size=(T, N)), rng.normal(size=(T, N))
         cut = jnp.asarray(CUT if family == "ordinal" else np.zeros(0))
         move, over = jnp.asarray([0.2, 0.1, -0.3])[: len(cut)], jnp.asarray(0.4)
-        at = anchored(family, jnp.asarray(eta), cut)
+        at, (counts, above) = anchored(family, jnp.asarray(eta), cut), counted(family, jnp.asarray(stats))
 
         def value(delta: np.ndarray, move: jax.Array) -> float:
-            return float(moved_rows(family, jnp.asarray(delta), stats, at, move, over).value)
+            return float(moved_rows(family, jnp.asarray(delta), counts, at, move, over, above).value)
 
         gained = value(delta, move) - value(0 * delta, 0 * move)
         expected = row_loglik(family, eta + delta, stats, cut + move, over) - row_loglik(
@@ -100,7 +101,8 @@ def test_certain_outcomes_gain_nothing_however_far_they_are(far: float) -> None:
         stats, one = jnp.ones((2, 1)), jnp.ones(1)  # the upper outcome, seen once
         cut, none = jnp.zeros(1), jnp.zeros(())
         at = anchored("ordinal", jnp.zeros(1), cut)
-        moved = moved_rows("ordinal", far * one, stats, at, jnp.zeros(1), none)
+        counts, above = counted("ordinal", stats)
+        moved = moved_rows("ordinal", far * one, counts, at, jnp.zeros(1), none, above)
         assert float(moved.value) == pytest.approx(np.log(2.0), rel=EXACT)
         assert float(row_loglik("ordinal", far * one, stats, cut, none)) == pytest.approx(0.0, abs=EXACT)
         below = row_loglik("ordinal", -far * one, stats, cut, none)
