@@ -1,6 +1,6 @@
 """Effects of groups in the coordinates of `hitlbayes.fitting.factor_map`, their derivatives written out.
 
-For every group at once, with K = A positive definite and L L' = A,
+For every group at once, with A positive definite and L L' = A,
 
     e = L'^-1 (L^-1 b + z),      log |d e / d z| = - sum log L_kk.
 
