@@ -83,7 +83,7 @@ def sample_factor(
     progress: Progress = silent,
 ) -> Sampled:
     """Draws of the posterior; the loading of `anchor_measure` is positive in all of them."""
-    data, focus = jax.tree.map(jnp.asarray, (data, focus))
+    data, focus = jax.device_put((data, focus))
     programs = _programs(layout)
     progress("finding the mode", 0.0)
     psi = first_psi(data, layout, anchor_measure=anchor_measure)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -97,7 +96,7 @@ def on_device(name: str | None) -> Iterator[None]:
 def _run_gaussian(
     model: Model, *, draws: int, chains: int, seed: int, store: Store | None, progress: Progress
 ) -> Draws:
-    data = jax.tree.map(jnp.asarray, model.data)
+    data = jax.device_put(model.data)
     weighed, diverging = _hyper_draws(model, data, draws, chains, seed=seed, store=store, progress=progress)
     psi, beliefs, k_hat, effective, _ = weighed
 
@@ -152,7 +151,7 @@ def _hyper_draws(
     saved = None if store is None else begun(store)
     if saved is not None:
         psi, diverging, k_hat, effective, *beliefs = saved
-        return Weighed(psi, Beliefs(*map(jnp.asarray, beliefs)), float(k_hat), float(effective)), diverging
+        return Weighed(psi, Beliefs(*jax.device_put(beliefs)), float(k_hat), float(effective)), diverging
     options: dict[str, Any] = {"layout": model.layout, "seed": seed, "progress": progress}
     weighed = sample_hyper(model.start, data, model.beliefs, draws=draws * chains, **options)
     diverging = np.zeros((chains, draws), bool)
@@ -175,10 +174,10 @@ def _run_hmc(
 ) -> Draws:
     layout = model.layout
     state = State(
-        jnp.asarray(model.start),
-        jnp.asarray(model.outer),
-        jnp.zeros((layout.n_units, layout.width)),
-        jnp.zeros((layout.slots, layout.columns)),
+        model.start,
+        model.outer,
+        np.zeros((layout.n_units, layout.width)),
+        np.zeros((layout.slots, layout.columns)),
     )
     assert isinstance(model.data, Problem)
     sampled = sample(

@@ -65,7 +65,7 @@ def find_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
         if change < SETTLED:
             break
     root = spread_root(anchor, problem, beliefs, layout=layout)
-    return anchor._replace(root=jnp.asarray(root))
+    return anchor._replace(root=jax.device_put(root))
 
 
 def settle_at(

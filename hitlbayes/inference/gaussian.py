@@ -11,7 +11,6 @@ from itertools import product
 from typing import NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference import psis
@@ -27,7 +26,7 @@ from hitlbayes.inference.unit_sums import Sums
 
 T = TypeVar("T")
 
-BATCH, TRIED = 64, 32  # draws of effects, and points weighed, that one core takes at once
+BATCH, TRIED = 64, 16  # draws of effects, and points weighed, that one core takes at once
 ROOM, ROOM_AT_ONCE = 2**26, 2**22  # numbers in the units' sums that are kept, and that are made at once
 MOST_KEPT = 2  # points for each draw, usually
 PILOT = 768  # a covariance of eleven hyperparameters from a few hundred effective draws
@@ -64,7 +63,7 @@ def sample_hyper(
     rng = np.random.default_rng(seed)
     free = np.isnan(np.asarray(beliefs.fixed))
     signs = reflections(layout, free)
-    near, beliefs = jax.tree.map(jnp.asarray, (narrow_where_safe(data, beliefs, layout), beliefs))
+    near, beliefs = jax.device_put((narrow_where_safe(data, beliefs, layout), beliefs))
     base = np.where(free, psi, 0.0)
 
     def whole(points: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 T = TypeVar("T")
 
@@ -21,7 +22,10 @@ def narrowed(tree: T, dtype: Any = jnp.float32) -> T:
     """
 
     def cast(a: jax.Array) -> jax.Array:
-        return a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
+        if not jnp.issubdtype(a.dtype, jnp.floating):
+            return a
+        # Outside of a program a cast would be compiled for every shape: the processor makes it.
+        return a.astype(dtype) if isinstance(a, jax.core.Tracer) else jax.device_put(np.asarray(a, dtype))
 
     return jax.tree.map(cast, tree)
 

@@ -35,11 +35,13 @@ def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
     """A t at the mode with the curvature there, by damped Newton steps on finite differences.
 
     The search ends where the quadratic says that nothing is left to gain, not where a step gains nothing: a
-    step along a bad curvature may.
+    step along a bad curvature may. Correlations are measured at the start, at the end, and after a step that
+    had to be shortened; between, they are taken as they were.
     """
-    centre, step = np.asarray(start, float), np.full(len(start), FIRST_STEP)
+    centre, step, like = np.asarray(start, float), np.full(len(start), FIRST_STEP), None
     for _ in range(NEWTON_STEPS):
-        slope, curvature = differences(density, centre, step)
+        measured = like is None
+        slope, curvature = differences(density, centre, step, like=like)
         values, vectors = np.linalg.eigh(-curvature)
         values = np.maximum(np.abs(values), 1.0)
         newton = vectors @ ((vectors.T @ slope) / values)
@@ -47,24 +49,38 @@ def laplace_proposal(density: Density, start: np.ndarray) -> Proposal:
         # Six tenths of a posterior SD: well above single precision, and still in the quadratic part.
         step = np.clip(0.6 / np.sqrt(diagonal), 1e-4, 0.3)
         if 0.5 * slope @ newton < LEFT_TO_GAIN:
-            break
+            if measured:
+                break
+            like = None
+            continue
         ways = np.clip(np.stack([newton, slope / diagonal]), -1.0, 1.0)
         trial = np.concatenate([centre[None], *(centre + HALVINGS[:, None] * way for way in ways)])
-        centre = trial[int(np.argmax(density(trial)))]
+        best = int(np.argmax(density(trial)))
+        centre = trial[best]
+        like = curvature if best == 1 and np.all(np.diag(curvature) < 0) else None
     return Proposal(centre, vectors / np.sqrt(values), PILOT_DEGREES)
 
 
-def differences(density: Density, centre: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and Hessian of a log density by central differences of steps h (f,), in one batch."""
+def differences(
+    density: Density, centre: np.ndarray, h: np.ndarray, *, like: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian of a log density by central differences of steps h (f,), in one batch.
+
+    like : (f, f) negative on its diagonal, a Hessian whose correlations are taken instead of measured
+    """
     f = len(centre)
-    pairs = [(i, j) for i in range(f) for j in range(i)]
+    pairs = [(i, j) for i in range(f) for j in range(i)] if like is None else []
     unit = np.diag(h)
     points = [centre, *(centre + unit), *(centre - unit)]
     points += [centre + a * (unit[i] + unit[j]) for i, j in pairs for a in (1, -1)]
     value = density(np.array(points))
     value = np.maximum(value, value[0] - FAR_BELOW)  # also where the density cannot be computed
     top, up, down = value[0], value[1 : f + 1], value[f + 1 : 2 * f + 1]
-    hessian = np.diag((up + down - 2 * top) / h**2)
+    diagonal = (up + down - 2 * top) / h**2
+    hessian = np.diag(diagonal)
+    if like is not None:
+        ratio = np.sqrt(np.maximum(diagonal / np.diag(like), 0.0))
+        hessian = ratio[:, None] * like * ratio + np.diag(diagonal - ratio**2 * np.diag(like))
     for p, (i, j) in enumerate(pairs):
         both = value[2 * f + 1 + 2 * p] + value[2 * f + 2 + 2 * p]
         hessian[i, j] = hessian[j, i] = (both + 2 * top - up[i] - down[i] - up[j] - down[j]) / (

@@ -9,7 +9,7 @@ how surely.
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from scipy.optimize import minimize
 
@@ -54,7 +54,7 @@ def rebend(
     fitted = [_slope(found, weights, j, new, layout) if free[n + j] else (0.0, 0.0) for j in range(c)]
     slope, sharpness = np.array(fitted).reshape(c, 2).T
     new = new._replace(slope=slope, sharpness=sharpness)
-    made = {name: jnp.asarray(getattr(new, name)) for name in ("bend", "slope", "sharpness", "shear")}
+    made = jax.device_put({name: getattr(new, name) for name in ("bend", "slope", "sharpness", "shear")})
     return np.where(free, coordinates_of(found, layout, new), psi), beliefs._replace(**made)
 
 

@@ -89,7 +89,7 @@ def sample(
     progress : called with what is being done and the fraction of it that is done
     storage : where the draws go, and from where a run goes on; in memory by default
     """
-    problem, beliefs, focus, state = jax.tree.map(jnp.asarray, (problem, beliefs, focus, state))
+    problem, beliefs, focus, state = jax.device_put((problem, beliefs, focus, state))
     focus = narrowed(focus)
     saved = None if storage is None else storage.begun()
     if saved is not None:
@@ -104,7 +104,7 @@ def sample(
     record = run_chains(
         start.walkers, target, focus, layout=layout, draws=draws, progress=progress, storage=storage
     )
-    return Sampled(record, start.anchor, start.beliefs, float(jnp.exp(start.walkers[0].log_angle)))
+    return Sampled(record, start.anchor, start.beliefs, float(np.exp(start.walkers[0].log_angle)))
 
 
 def prepare(
@@ -135,7 +135,7 @@ def prepare(
     progress("adapting", 0.05)
     target = hmc.single(hmc.Target(anchor, problem, bent, none))
     walkers, target, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
-    log_angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
+    log_angle = jax.device_put(np.mean([walker.averages[1] for walker in walkers]))
     walkers = [walker._replace(log_angle=log_angle) for walker in walkers]
     return Start(anchor, bent, target.surrogate, tuple(walkers))
 
@@ -155,7 +155,7 @@ def warm_up(
 
     A first block, whose draws are not among those returned, learns the surrogate; all of them mend it.
     """
-    walkers = [begin(k, target, jnp.asarray(np.log(FIRST_ANGLE)), layout=layout) for k in split(key, chains)]
+    walkers = [begin(k, target, np.log(FIRST_ANGLE), layout=layout) for k in split(key, chains)]
     psi, slope = np.empty((2, blocks + 1, chains, BLOCK, layout.n_hyper))
     for block in range(blocks + 1):
         if block == 1:
@@ -211,4 +211,4 @@ def recentre(
     spread[~free, :], spread[:, ~free] = 0.0, 0.0
     spread[~free, ~free] = 1.0
     anchor = settle_at(anchor, psi.mean(axis=0), problem, beliefs, layout=layout)
-    return anchor._replace(root=jnp.asarray(np.linalg.cholesky(spread)))
+    return anchor._replace(root=jax.device_put(np.linalg.cholesky(spread)))

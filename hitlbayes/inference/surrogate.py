@@ -33,18 +33,15 @@ Surrogate = tuple[jax.Array, ...]  # a symmetric tensor (k, ..., k) for each deg
 
 def flat(k: int) -> Surrogate:
     """The surrogate that is zero everywhere, of k hyperparameters."""
-    return tuple(jnp.zeros((k,) * degree) for degree in range(1, _degrees(k) + 1))
+    return jax.device_put(tuple(np.zeros((k,) * degree) for degree in range(1, _degrees(k) + 1)))
 
 
 def slope_at(surrogate: Surrogate, z: jax.Array) -> jax.Array:
     """Slope (k,) of the surrogate of -R at coordinates z (k,)."""
     y, k = LIMIT * jnp.tanh(z / LIMIT), len(z)
-    found = jnp.zeros_like(z)
-    for tensor in surrogate:
-        part = tensor.reshape(-1)
-        for _ in range(tensor.ndim - 1):
-            part = part.reshape(-1, k) @ y
-        found = found + part
+    *lower, found = surrogate
+    for tensor in reversed(lower):  # Horner's rule
+        found = tensor + (found.reshape(-1, k) @ y).reshape(tensor.shape)
     return found * (1.0 - (y / LIMIT) ** 2)
 
 
@@ -72,7 +69,7 @@ def fitted(z: np.ndarray, slope: np.ndarray) -> Surrogate:
         for place in places:
             # The slope of T y ... y is d T y ... y.
             tensors[len(term) - 1][place] = len(term) * weight / len(places)
-    return tuple(map(jnp.asarray, tensors))
+    return jax.device_put(tuple(tensors))
 
 
 def _degrees(k: int) -> int:

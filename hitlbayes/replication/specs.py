@@ -30,6 +30,8 @@ class TableSpec(BaseModel):
         Also fit the paper's own likelihood: unweighted means with its lagged controls.
     fit : dict
         Keywords of `hitlbayes.fit_did`, the same for every fit of the table.
+    draws : dict of str to int
+        Draws of each chain for outcomes that need more, or fewer, than `fit` says.
     families : dict of str to str
         Family of an outcome where it is not the panel's own.
     keep : list of str
@@ -49,6 +51,7 @@ class TableSpec(BaseModel):
     outcomes: list[str]
     faithful: bool = True
     fit: dict[str, Any] = Field(default_factory=dict)
+    draws: dict[str, int] = Field(default_factory=dict)
     families: dict[str, Family] = Field(default_factory=dict)
     keep: list[str] = Field(default_factory=list)
     cost: dict[str, float] = Field(default_factory=dict)
@@ -122,6 +125,7 @@ def cells(spec: TableSpec, *, seed: int) -> list[Cell]:
     for scope in spec.scopes:
         for outcome in spec.outcomes:
             given = {"outcome": outcome, "scope": scope, "period": spec.period, "seed": seed, **spec.fit}
+            given |= {"draws": spec.draws[outcome]} if outcome in spec.draws else {}
             given |= {"family": spec.families[outcome]} if outcome in spec.families else {}
             fit = parse_spec(given, source=f"{module_name(spec.table)}.toml")
             found.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -29,9 +30,10 @@ JUDGED = ("loading", "intercept", "coef", "kappa", "log_sigma", "overdispersion"
 SCALES = ("sd_worker", "sd_day", "sd_direct")
 LATENT_SHARE, LATENT_R_HAT = 0.01, 1.03  # of thousands of perfect draws a few exceed 1.01 by chance
 LATENTS = ("worker", "day", "chat_effort")
+_checked: WeakKeyDictionary[EffortFit, Check] = WeakKeyDictionary()  # looking takes seconds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class EffortFit:
     """A joint model of effort after takeovers, fitted once for each set of covariates.
 
@@ -152,6 +154,11 @@ class EffortFit:
 
         Of thousands of worker, day and chat effects one in a hundred may exceed r_hat's limit, by chance.
         """
+        if self not in _checked:
+            _checked[self] = self._judged()
+        return _checked[self]
+
+    def _judged(self) -> Check:
         named: dict[str, np.ndarray] = {}
         latent: list[str] = []
         for name, draws in self.posterior.items():
