@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from arviz_stats.base import array_stats
 
-from hitlbayes.diagnostics import diagnose, judge
+from hitlbayes.diagnostics import AT_ONCE, diagnose, judge, split_r_hat
 
 DRAWS = (4, 500)
+ROUNDING = 1e-12  # the same sums in another order
 
 
 def verdict(
@@ -70,3 +72,12 @@ def test_few_effective_weights_fail_though_resampled_draws_look_independent():
     check = verdict({"a": good()}, k_hat=0.5, effective=58.0)
     assert check.problems == ("the importance weights leave 58 effective draws (limit 400)",)
     assert check.ess_bulk == 58.0
+
+
+@pytest.mark.parametrize("shape", [(4, 500, 3), (2, 101, AT_ONCE + 5), (4, 60), (3, 41, 2, 4)])
+def test_split_r_hat_of_many_is_that_of_arviz_ties_and_odd_numbers_included(shape):
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=shape).round(1) + 0.3 * rng.normal(size=(shape[0], 1, *shape[2:]))
+    draws[:, 1::3] = draws[:, :-1:3][:, : draws[:, 1::3].shape[1]]  # rejected proposals
+    expected = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
+    np.testing.assert_allclose(split_r_hat(draws), expected, rtol=ROUNDING)

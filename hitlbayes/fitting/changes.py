@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from hitlbayes.inference.runtime import cores, in_threads
+
 NODES = 5  # of the quadrature over a shock: a logistic curve at an SD of one is met to 1e-4
 LARGEST = 80.0  # a linear predictor beyond this is certain in double precision, and its exponential is not
 
@@ -49,15 +51,28 @@ def average_changes(
     if family == "count":
         m = np.exp(before + 0.5 * shock[:, None] ** 2)
         return _average(weights, m * np.expm1(change))[..., None]
-    above = np.zeros((1, 1)) if family == "bernoulli" else cutpoints
+    above = np.zeros((len(before), 1)) if family == "bernoulli" else cutpoints
     assert above is not None
+    edges = np.linspace(0, len(before), cores() + 1).astype(int)
+
+    def of_part(i: int) -> np.ndarray:
+        some = slice(edges[i], edges[i + 1])
+        return _probabilities(before[some], change[some], weights, above=above[some], shock=shock[some])
+
+    return np.concatenate(in_threads(of_part, len(edges) - 1))
+
+
+def _probabilities(
+    before: np.ndarray, change: np.ndarray, weights: csr_array, *, above: np.ndarray, shock: np.ndarray
+) -> np.ndarray:
+    """Average changes (D, G, J) in the probabilities above each cutpoint (D, J)."""
     odds = np.exp(np.clip(before, -LARGEST, LARGEST))
     after = np.exp(np.clip(before + change, -LARGEST, LARGEST))
-    columns = []
-    for j in range(above.shape[1]):
+    nodes, columns = list(zip(*shock_nodes(shock), strict=True)), []
+    for cut in above.T:
         moved = np.zeros_like(odds)
-        for node, weight in zip(*shock_nodes(shock), strict=True):
-            ease = np.exp(node - above[:, j])[:, None]
+        for node, weight in nodes:
+            ease = np.exp(node - cut)[:, None]
             moved += weight * (1.0 / (1.0 + odds * ease) - 1.0 / (1.0 + after * ease))
         columns.append(_average(weights, moved))
     return np.stack(columns, axis=-1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -128,7 +128,7 @@ def shared_draws(fit: Fit, made: Rebuilt, picked: np.ndarray) -> Shared:
     rho = [of(f"rho_{name}") for name in block.correlations]
     correlations = np.stack(rho, axis=1) if rho else np.zeros((len(picked), 0))
     with session():
-        factor = np.asarray(jax.vmap(block.factor)(jnp.asarray(scales), jnp.asarray(correlations)))
+        factor = np.asarray(_factors(scales, correlations, block=structure.block))
     none = np.zeros((len(picked), 0))
     return Shared(
         outer,
@@ -137,6 +137,11 @@ def shared_draws(fit: Fit, made: Rebuilt, picked: np.ndarray) -> Shared:
         of("cutpoints") if "cutpoints" in posterior else none,
         of("sd_shock") if "sd_shock" in posterior else np.zeros(len(picked)),
     )
+
+
+@partial(jax.jit, static_argnames="block")
+def _factors(scales: jax.Array, rho: jax.Array, *, block: str) -> jax.Array:
+    return jax.vmap(BLOCKS[block].factor)(scales, rho)
 
 
 def keys_of(fit: Fit) -> pd.Index:

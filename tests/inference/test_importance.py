@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hitlbayes.inference.importance import weigh
-from hitlbayes.inference.proposal import Proposal, laplace_proposal, log_density, propose
+from hitlbayes.inference.proposal import HALVINGS, Proposal, laplace_proposal, log_density, propose
 from hitlbayes.inference.psis import TRUSTED_K
 
 FREE, SIZE = 8, 400_000
 CLOSE = 0.003  # four standard errors: 8 SDs, each from some 300,000 effective draws, have .0013 / sqrt(8)
+EXACT = 1e-8  # differences of a quadratic, to rounding over squared steps
+TRIALS = 1 + 2 * len(HALVINGS)  # points of a search along two ways
 NEAR_MODE = 0.3  # of an SD of one half; the search ends where a tenth of a log unit is left to gain
 
 
@@ -35,6 +37,21 @@ def test_search_for_the_mode_goes_on_where_one_step_gains_nothing() -> None:
 
     found = laplace_proposal(density, np.array([9.0, -4.0]))
     np.testing.assert_allclose(found.centre, [3.0, 3.0], atol=NEAR_MODE)
+
+
+def test_search_for_the_mode_measures_correlations_at_its_ends_alone() -> None:
+    """On a normal density Newton's first step arrives; the curvature is the precision."""
+    root, asked = np.linalg.cholesky(0.05 * np.eye(FREE) + 0.05), []
+
+    def density(points: np.ndarray) -> np.ndarray:
+        asked.append(len(points))
+        return -0.5 * np.sum(np.linalg.solve(root, (points - 0.9).T) ** 2, axis=0)
+
+    found = laplace_proposal(density, np.zeros(FREE))
+    whole, axes = 1 + 2 * FREE + FREE * (FREE - 1), 1 + 2 * FREE
+    assert [n for n in asked if n != TRIALS] == [whole, axes, whole]
+    np.testing.assert_allclose(found.centre, 0.9, atol=EXACT)
+    np.testing.assert_allclose(found.root @ found.root.T, root @ root.T, atol=EXACT)
 
 
 def test_rounds_recover_a_target_from_a_poor_start_and_end_when_enough_points_count() -> None:

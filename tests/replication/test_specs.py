@@ -32,6 +32,13 @@ def test_the_tables_have_the_papers_fits():
     assert count == dict.fromkeys(WITHOUT_FITS, 0) | {"2": 3, "3": 3, "4": 3, "7": 3, "A2": 3, "A4": 9}
 
 
+def test_an_outcome_may_have_its_own_number_of_draws():
+    spec = table_spec("A4")
+    asked = {cell.outcome: cell.arguments["draws"] for cell in cells(spec, seed=1)}
+    assert asked == {outcome: spec.draws.get(outcome, spec.fit["draws"]) for outcome in spec.outcomes}
+    assert len(set(asked.values())) > 1
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_part_has_a_specification_and_a_script(name):
     spec = table_spec(name)
