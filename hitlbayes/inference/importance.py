@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
+from hitlbayes.errors import FitError
 from hitlbayes.inference import psis
 from hitlbayes.inference.proposal import (
     Density,
@@ -56,6 +57,11 @@ def weigh(
     signs : (2^s, f) reflections that leave the density unchanged
     first : points of the first round
     enough : effective points that end the rounds, where k-hat is small too
+
+    Raises
+    ------
+    FitError
+        The weights are not finite, because the density has no bound.
     """
     points, values, proposals = np.zeros((0, signs.shape[1])), np.zeros(0), []
     log_q, sizes, size = np.zeros((0, 0)), [], first
@@ -69,6 +75,13 @@ def weigh(
         log_q = np.concatenate([log_q, log_density(points, proposal, signs)[None]])
         share = np.array(sizes)[:, None] / len(points)
         weighed = psis.smooth(values - logsumexp(log_q, axis=0, b=share))
+        if not np.isfinite(weighed.effective):
+            raise FitError(
+                "the posterior density of the scales has no bound: from the middle of the points tried to "
+                f"the highest it rises by {np.max(values) - np.median(values):,.0f} log units. An outcome "
+                "without noise within some arm and period makes it so: look at the outcome's spread there, and leave "
+                "such periods out or fit a family that suits the outcome (family=)."
+            )
         if (weighed.k_hat < psis.TRUSTED_K and weighed.effective >= enough) or len(points) > MOST * enough:
             break
         proposal = match_moments(points, tempered(weighed.log_weights, signs.shape[1]))

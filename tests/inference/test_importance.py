@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hitlbayes.errors import FitError
 from hitlbayes.inference.importance import weigh
 from hitlbayes.inference.proposal import HALVINGS, Proposal, laplace_proposal, log_density, propose
 from hitlbayes.inference.psis import TRUSTED_K
@@ -70,3 +71,14 @@ def test_rounds_recover_a_target_from_a_poor_start_and_end_when_enough_points_co
     covariance = (weights[:, None] * (points - mean)).T @ (points - mean)
     assert np.abs(mean - 2.0).max() < 4.0 / np.sqrt(weighed.effective) * np.sqrt(np.diag(covariance)).max()
     np.testing.assert_allclose(covariance, root @ root.T, atol=4.0 * np.sqrt(2.0 / weighed.effective))
+
+
+def test_a_density_without_bound_is_refused() -> None:
+    """Of a residual SD that may go to zero: every point nearer to it is worth far more than all others."""
+
+    def density(points: np.ndarray) -> np.ndarray:
+        return np.exp(np.minimum(-8.0 * points[:, 0], 600.0)) - 0.5 * np.sum(points**2, axis=1)
+
+    start, signs = Proposal(np.zeros(FREE), np.eye(FREE), 20.0), np.ones((1, FREE))
+    with pytest.raises(FitError, match=r"has no bound.*without noise.*leave such periods out"):
+        weigh(start, density, signs, first=1024, enough=3000.0, rng=np.random.default_rng(2))
