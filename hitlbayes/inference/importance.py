@@ -79,8 +79,8 @@ def weigh(
             raise FitError(
                 "the posterior density of the scales has no bound: from the middle of the points tried to "
                 f"the highest it rises by {np.max(values) - np.median(values):,.0f} log units. An outcome "
-                "without noise within some arm and period makes it so: look at the outcome's spread there, and leave "
-                "such periods out or fit a family that suits the outcome (family=)."
+                "without noise within some arm and period makes it so: look at the outcome's spread there, "
+                "and leave such periods out or fit a family that suits the outcome (family=)."
             )
         if (weighed.k_hat < psis.TRUSTED_K and weighed.effective >= enough) or len(points) > MOST * enough:
             break
