@@ -43,16 +43,20 @@ def split_r_hat(draws: np.ndarray) -> np.ndarray:
 
     The larger of those of ranks and of ranks of distances from the median (Vehtari et al. 2021,
     doi:10.1214/20-BA1221), as ArviZ has it but for many parameters at once: of a model's thousands of latent
-    effects a loop over parameters takes longer than sampling them.
+    effects a loop over parameters takes longer than sampling them. As there, NaN of a parameter with any draw
+    that is NaN, of a constant, of a single chain, and of fewer than four draws.
     """
     half, shape = draws.shape[1] // 2, draws.shape[2:]
     split = np.concatenate([draws[:, :half], draws[:, -half:]]).reshape(2 * len(draws), half, -1)
-    made = np.empty(split.shape[2])
+    made = np.full(split.shape[2], np.nan)
+    if len(draws) < 2 or half < 2:
+        return made.reshape(shape)
     for start in range(0, len(made), AT_ONCE):
         part = np.ascontiguousarray(np.moveaxis(split[..., start : start + AT_ONCE], 2, 0))
         folded = np.abs(part - np.median(part, axis=(1, 2), keepdims=True))
         made[start : start + AT_ONCE] = np.maximum(*(_r_hat(normal_scores(a)) for a in (part, folded)))
-    return made.reshape(shape)
+    # A NaN has a rank like any other draw, but says nothing.
+    return np.where(np.isnan(draws).any(axis=(0, 1)), np.nan, made.reshape(shape))
 
 
 def normal_scores(draws: np.ndarray) -> np.ndarray:

@@ -81,3 +81,18 @@ def test_split_r_hat_of_many_is_that_of_arviz_ties_and_odd_numbers_included(shap
     draws[:, 1::3] = draws[:, :-1:3][:, : draws[:, 1::3].shape[1]]  # rejected proposals
     expected = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
     np.testing.assert_allclose(split_r_hat(draws), expected, rtol=ROUNDING)
+
+
+@pytest.mark.filterwarnings("ignore")  # ArviZ warns of what is not valid
+@pytest.mark.parametrize("kind", ["NaN", "infinite", "constant", "one chain", "three draws"])
+def test_split_r_hat_of_draws_that_say_nothing_is_that_of_arviz(kind):
+    draws = np.random.default_rng(4).normal(size=(4, 100, 2))
+    if kind in ("NaN", "infinite"):
+        draws[1, 3, 0] = np.nan if kind == "NaN" else np.inf
+    elif kind == "constant":
+        draws[..., 0] = 2.0
+    else:
+        draws = draws[:1] if kind == "one chain" else draws[:, :3]
+    expected = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
+    assert np.isnan(expected).any() == (kind != "infinite")
+    np.testing.assert_allclose(split_r_hat(draws), expected, rtol=ROUNDING)
