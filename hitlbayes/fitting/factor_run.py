@@ -33,6 +33,7 @@ from hitlbayes.fitting.factor_map import mapped_density, place, single
 from hitlbayes.inference import rotation
 from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
 from hitlbayes.inference.surrogate import flat
+from hitlbayes.inference.trajectory import settle
 
 PILOTS = (100, 150)  # draws of each; the map is made again after each
 SETTLE = 100
@@ -104,7 +105,7 @@ def sample_factor(
         )
     progress("adapting", 0.3)
     walkers, near, _ = rotation.learn(programs, walkers, near, draws=SETTLE)
-    walkers = rotation.settle(walkers)
+    walkers = settle(walkers)
     walkers, turns = rotation.run(
         programs,
         walkers,

@@ -173,12 +173,6 @@ def run(
     return walkers, Turns(*jax.tree.map(lambda *a: np.stack(a), *joined))
 
 
-def settle(walkers: list[Walker]) -> list[Walker]:
-    """Every chain at one angle: the mean of the averages that adaptation has reached."""
-    angle = jnp.mean(jnp.stack([walker.averages[1] for walker in walkers]))
-    return [walker._replace(log_angle=angle) for walker in walkers]
-
-
 def _draw(
     walker: Walker, near: Near, adapt: jax.Array, *, found_at: Callable[[Place, Any], Any]
 ) -> tuple[Walker, jax.Array, jax.Array]:

@@ -37,7 +37,7 @@ from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, meanwhile, on_processor, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat
-from hitlbayes.inference.trajectory import afresh
+from hitlbayes.inference.trajectory import afresh, settle
 
 PILOT_BLOCKS = 2
 SETTLE_BLOCKS = 1
@@ -135,9 +135,7 @@ def prepare(
     progress("adapting", 0.05)
     target = hmc.single(hmc.Target(anchor, problem, bent, none))
     walkers, target, _ = warm_up(second, target, focus, layout=layout, chains=chains, blocks=SETTLE_BLOCKS)
-    log_angle = jax.device_put(np.mean([walker.averages[1] for walker in walkers]))
-    walkers = [walker._replace(log_angle=log_angle) for walker in walkers]
-    return Start(anchor, bent, target.surrogate, tuple(walkers))
+    return Start(anchor, bent, target.surrogate, tuple(settle(walkers)))
 
 
 def compile_advance(anchor: Any, problem: Problem, beliefs: Beliefs, focus: Focus, *, layout: Layout) -> None:

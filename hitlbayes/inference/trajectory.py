@@ -16,7 +16,7 @@ the map is good, more where small data leave the hyperparameters far from normal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -27,6 +27,7 @@ from hitlbayes.inference.glide import Few, Walls, glide
 from hitlbayes.inference.sums import total
 from hitlbayes.inference.surrogate import Surrogate, slope_at
 
+W = TypeVar("W")  # a chain between draws, its angle in the fields `log_angle` and `averages`
 Z = TypeVar("Z")  # a named tuple of coordinates, the hyperparameters' in its field `psi`
 
 TURN = 1.96  # radians: a quarter of a turn, of which the jitter leaves four fifths
@@ -178,3 +179,9 @@ def adapted(averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.
 def afresh(log_angle: jax.Array) -> jax.Array:
     """The state of dual averaging (3,) before its first step, which forgets the angle."""
     return jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])
+
+
+def settle(walkers: Sequence[W]) -> list[W]:
+    """Every chain at one angle: the mean of the averages that adaptation has reached."""
+    angle = jax.device_put(np.mean([np.asarray(walker.averages)[1] for walker in walkers]))  # type: ignore[attr-defined]
+    return [walker._replace(log_angle=angle) for walker in walkers]  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from hitlbayes.inference import rotation
 from hitlbayes.inference.glide import Walls
 from hitlbayes.inference.rotation import Near, Place
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat
-from hitlbayes.inference.trajectory import Reached, rotations, travel
+from hitlbayes.inference.trajectory import Reached, rotations, settle, travel
 
 ROUND_OFF = 1e-9  # double precision through some forty short rotations
 GRAZED = 1e-5  # when a wall is met that a circle only grazes is known to the square root of rounding
@@ -111,7 +111,7 @@ def test_draws_have_the_law_of_the_density() -> None:
     walkers = rotation.start(programs, (), size=4, chains=4, seed=1)
     walkers, near, _ = rotation.learn(programs, walkers, Near((), flat(2)), draws=100)
     assert any(np.any(np.asarray(part) != 0) for part in near.surrogate)
-    walkers = rotation.settle(walkers)
+    walkers = settle(walkers)
     _, turns = rotation.run(programs, walkers, near, draws=DRAWS, adapt=False)
     z = turns.record.reshape(-1, 4)
     x = np.linspace(-6, 6, 4001)
