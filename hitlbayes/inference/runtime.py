@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
-from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -127,6 +129,7 @@ def in_threads(task: Callable[[int], T], count: int, *, most: int | None = None)
 @cache
 def _blas() -> ThreadpoolController:
     import scipy.linalg  # noqa: F401  its BLAS is the one that JAX calls
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 
