@@ -31,10 +31,10 @@ from uniform import report
 
 import hitlbayes as hb
 from hitlbayes.fitting.model import Model
-from hitlbayes.inference.runtime import cores
 from hitlbayes.spec.priors import Prior
 from hitlbayes.studies.did import did_model
 from hitlbayes.studies.mixed import Sampling, make_fit, sample_model
+from hitlbayes.versions import usable_cores
 
 HERE = Path(__file__).parent
 FAMILIES = ("gaussian", "bernoulli", "ordinal", "count")
@@ -225,9 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.ranks.mkdir(parents=True, exist_ok=True)
     context = get_context("spawn")
     turns = context.Queue()
-    for turn in range(cores()):
+    for turn in range(usable_cores()):
         turns.put(turn)
-    with ProcessPoolExecutor(cores(), context, initializer=on_one_core, initargs=(turns,)) as pool:
+    with ProcessPoolExecutor(usable_cores(), context, initializer=on_one_core, initargs=(turns,)) as pool:
         for family in () if asked.plot_only else asked.families:
             for row in calibrate(family, runs=asked.runs, folder=asked.ranks, pool=pool):
                 if row["run"] % 20 == 0:

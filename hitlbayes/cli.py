@@ -20,6 +20,7 @@ from hitlbayes.errors import HitlbayesError
 USER_ERROR = 1
 FAILED_CHECKS = 3
 INTERRUPTED = 130
+LANES = 2  # of a replication, where there are cores for them
 
 app = typer.Typer(
     name="hitlbayes",
@@ -114,12 +115,20 @@ def replicate(
     only: Annotated[str | None, typer.Option(help="Tables, e.g. 2,3,A4,published.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 20240815,
     scale: Annotated[float | None, typer.Option(help="Share of the workers, in place of --quick.")] = None,
+    lanes: Annotated[int | None, typer.Option(min=1, help="Fits side by side; by default two.")] = None,
 ) -> None:
     """The published tables re-analysed, then the experiment's tables on the synthetic twin."""
     from hitlbayes.replication.runner import replicate as run
+    from hitlbayes.versions import usable_cores
 
     tables = None if only is None else [part.strip() for part in only.split(",") if part.strip()]
-    done = run(out=out, scale=scale if scale is not None else (0.1 if quick else 1.0), seed=seed, only=tables)
+    done = run(
+        out=out,
+        scale=scale if scale is not None else (0.1 if quick else 1.0),
+        seed=seed,
+        only=tables,
+        lanes=lanes or min(LANES, usable_cores()),
+    )
     typer.echo(f"report: {done.report}")
     if done.failed:
         failed = ", ".join(done.failed)

@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
     found = {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cores": str(_usable_cores()),
+        "cores": str(usable_cores()),
     }
     for name in _PACKAGES:
         try:
@@ -70,7 +70,8 @@ def show_versions() -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

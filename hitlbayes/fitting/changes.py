@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from hitlbayes.inference.runtime import cores, in_threads
+from hitlbayes.inference.runtime import in_threads
+from hitlbayes.versions import usable_cores
 
 NODES = 5  # of the quadrature over a shock: a logistic curve at an SD of one is met to 1e-4
 LARGEST = 80.0  # a linear predictor beyond this is certain in double precision, and its exponential is not
@@ -53,7 +54,7 @@ def average_changes(
         return _average(weights, m * np.expm1(change))[..., None]
     above = np.zeros((len(before), 1)) if family == "bernoulli" else cutpoints
     assert above is not None
-    edges = np.linspace(0, len(before), cores() + 1).astype(int)
+    edges = np.linspace(0, len(before), usable_cores() + 1).astype(int)
 
     def of_part(i: int) -> np.ndarray:
         some = slice(edges[i], edges[i + 1])

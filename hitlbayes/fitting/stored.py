@@ -15,7 +15,8 @@ from hitlbayes.fitting.naming import unit_dims, unit_draws
 from hitlbayes.inference import gaussian
 from hitlbayes.inference.chains import BLOCK, Record, Storage
 from hitlbayes.inference.marginal import Means
-from hitlbayes.inference.runtime import Progress, cores
+from hitlbayes.inference.runtime import Progress
+from hitlbayes.versions import usable_cores
 
 
 def open_run(folder: str | Path, model: Model, *, draws: int, chains: int, seed: int) -> Store:
@@ -74,9 +75,9 @@ def keep_effects(
     total, batch = store.chains * store.blocks, gaussian.BATCH
     first = sum(reached(store, chain)[0] for chain in range(store.chains))
     known: dict[int, tuple[np.ndarray, ...]] = {}
-    for start in range(first, total, cores()):
+    for start in range(first, total, usable_cores()):
         progress("drawing effects", 0.7 + 0.3 * start / total)
-        blocks = range(start, min(start + cores(), total))
+        blocks = range(start, min(start + usable_cores(), total))
         needed = range(_rows(store, blocks[0]).start // batch, -(-_rows(store, blocks[-1]).stop // batch))
         missing = [j for j in needed if j not in known]
         made = gaussian.effect_batches(

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 
+from hitlbayes.versions import usable_cores
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
@@ -111,14 +113,9 @@ def on_processor() -> bool:
     return (jax.default_backend() if device is None else getattr(device, "platform", device)) == "cpu"
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_threads(task: Callable[[int], T], count: int, *, most: int | None = None) -> list[T]:
     """Run task(0) ... task(count - 1), one on each core and `most` at once; results in order."""
-    threads = min(count, cores(), most or count)
+    threads = min(count, usable_cores(), most or count)
     if threads == 1:
         return [task(i) for i in range(count)]
     # A BLAS that spreads small matrices over cores, called from several threads, waits for itself.
@@ -137,7 +134,7 @@ def _blas() -> ThreadpoolController:
 @contextmanager
 def meanwhile(task: Callable[[], object]) -> Iterator[None]:
     """Run a task on another core while the block runs, and wait for it; not at all with one core."""
-    if cores() == 1:
+    if usable_cores() == 1:
         yield
         return
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -94,6 +94,7 @@ def _unit(outcome: str, *, context: Context) -> Unit:
         key=context.key(what="checks", fit=fit.key, twin=twin_unit(context).key),
         cost=20.0,
         write=lambda folder: _write(folder, outcome=outcome, unit=fit, context=context),
+        needs=(fit.key,),
     )
 
 

@@ -154,7 +154,13 @@ def _unit(cell: Cell, *, spec: TableSpec, context: Context, faithful: bool) -> U
             faithful=faithful,
             keep=keep,
         ),
+        like=like(cell, faithful=faithful),
     )
+
+
+def like(cell: Cell, *, faithful: bool) -> str:
+    """The same word for fits that share compiled programs."""
+    return f"{cell.period}, {'means' if faithful else cell.outcome}"
 
 
 def _name(cell: Cell, *, faithful: bool) -> str:

@@ -88,6 +88,7 @@ def _unit(cell: Cell, *, by: str, context: Context) -> Unit:
         ),
         cost=cell.cost,
         write=lambda folder: _write(folder, cell=cell, by=by, context=context),
+        like=f"groups, {cell.outcome}",
     )
 
 

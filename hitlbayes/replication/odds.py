@@ -58,6 +58,7 @@ def _unit(context: Context) -> Unit:
         key=context.key(what="odds", fit=fit.key, twin=twin_unit(context).key),
         cost=15.0,
         write=lambda folder: _write(folder, unit=fit, context=context),
+        needs=(fit.key,),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -60,6 +61,7 @@ def replicate(
     scale: float = 1.0,
     seed: int = SEED,
     only: Sequence[str] | None = None,
+    lanes: int = 1,
     console: Console | None = None,
 ) -> Replication:
     """Published tables re-analysed, then the experiment's tables on the synthetic twin, in one report.
@@ -77,13 +79,16 @@ def replicate(
         Seed of the twin and of every fit.
     only : sequence of str, optional
         Parts to run: ``"published"``, or a name in `hitlbayes.replication.tables.TABLES`.
+    lanes : int
+        Processes that fit side by side, each on its share of the cores. A script that asks for more than one
+        calls this under ``if __name__ == "__main__":``, for each process reads the script again.
     console : rich.console.Console, optional
         Where progress is shown.
 
     Raises
     ------
     SpecError
-        An unknown part, or a scale outside (0, 1].
+        An unknown part, a scale outside (0, 1], or no lane.
     StorageError
         Another run is at work in `out`.
 
@@ -94,12 +99,15 @@ def replicate(
     """
     if not 0 < scale <= 1:
         raise SpecError(f"scale={scale:g}: expected a share of the workers above 0 and at most 1")
+    if lanes < 1:
+        raise SpecError(f"lanes={lanes}: expected one process or more")
     started = time.monotonic()
     parts, out = chosen(only), Path(out)
     context = Context(root=out / STORE, scale=scale, seed=seed)
     with only_one(out):
         work = _units(parts, context=context)
-        done = run_units(work, root=context.root, console=console)
+        make = partial(_units, parts, context=Context(root=context.root, scale=scale, seed=seed))
+        done = run_units(work, root=context.root, console=console, lanes=lanes, make=make)
         tables = {name: TABLES[name].result(context) for name in parts if name != PUBLISHED}
         published = published_results(seed=seed) if PUBLISHED in parts else None
         _write_tables(out / "tables", tables=tables, published=published)
@@ -118,10 +126,11 @@ def replicate(
 
 def _units(parts: Sequence[str], *, context: Context) -> list[Unit]:
     tables = [name for name in parts if name != PUBLISHED]
-    work = [twin_unit(context)] if tables else []
-    for name in tables:
-        work += TABLES[name].units(context)
-    return list({unit.key: unit for unit in work}.values())  # parts share fits
+    if not tables:
+        return []
+    twin = twin_unit(context)
+    work = {unit.key: unit for name in tables for unit in TABLES[name].units(context)}  # parts share fits
+    return [twin, *(replace(unit, needs=(twin.key, *unit.needs)) for unit in work.values())]
 
 
 def _write_tables(

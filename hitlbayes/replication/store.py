@@ -27,6 +27,7 @@ _DISPLAY = (
     "replication/runner.py",
     "replication/commands.py",
     "replication/work.py",
+    "replication/lanes.py",
 )
 _PARTIAL = ".partial"
 

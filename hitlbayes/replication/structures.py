@@ -66,6 +66,7 @@ def _unit(cell: Cell, *, name: str, context: Context) -> Unit:
         key=context.key(what="structures", twin=twin_unit(context).key, model=name, arguments=cell.arguments),
         cost=cell.cost,
         write=lambda folder: _write(folder, cell=cell, name=name, context=context),
+        like="structures",
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hitlbayes.chatlog import Panel, flag_crossing, panel, read_chats, without
 from hitlbayes.replication.context import START, Context, chats_path, panel_of, truth_of, twin_unit
-from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.did import TableResult, like
 from hitlbayes.replication.specs import cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
 from hitlbayes.replication.work import Unit
@@ -66,6 +66,7 @@ def _unit(context: Context, *, shorter: bool) -> Unit:
         ),
         cost=cell.cost,
         write=lambda folder: _write(folder, context=context, shorter=shorter),
+        like=like(cell, faithful=False),
     )
 
 

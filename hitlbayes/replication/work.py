@@ -27,12 +27,22 @@ class Unit:
         Expected seconds at full size; only the ratios matter.
     write : callable
         Takes an empty folder and writes the result into it.
+    needs : tuple of str
+        Keys of the units whose results it reads.
+    like : str
+        The same word for units that share compiled programs.
     """
 
     name: str
     key: str
     cost: float
     write: Callable[[Path], None]
+    needs: tuple[str, ...] = ()
+    like: str = ""
+
+
+# What is running, by name, and the unit that has just been done with its seconds.
+Told = Callable[[Sequence[str], tuple[Unit, float] | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +54,28 @@ class Done:
     seconds: float
 
 
-def run_units(units: Sequence[Unit], *, root: Path, console: Console | None = None) -> Done:
+def run_units(
+    units: Sequence[Unit],
+    *,
+    root: Path,
+    console: Console | None = None,
+    lanes: int = 1,
+    make: Callable[[], Sequence[Unit]] | None = None,
+) -> Done:
     """Compute every unit that is not on disk yet.
 
     Parameters
     ----------
     units : sequence of Unit
-        In the order in which they are to be done.
+        In the order in which they are to be done, each after those that it needs.
     root : Path
         Folder of the results.
     console : rich.console.Console, optional
         Where progress is shown; a live display on a terminal, one line per unit elsewhere.
+    lanes : int
+        Processes that do units at once (`hitlbayes.replication.lanes`); with one, this process does them.
+    make : callable, optional
+        Makes the units anew in another process; needed for more than one lane.
     """
     console = console or Console()
     found = [unit for unit in units if is_done(root, unit.key)]
@@ -63,24 +84,42 @@ def run_units(units: Sequence[Unit], *, root: Path, console: Console | None = No
         console.print(f"found {len(found)} of {len(units)} results of an earlier run, not computed again")
     started = time.monotonic()
     with _display(console) as progress:
-        total = max(sum(unit.cost for unit in todo), 1e-9)
-        task = progress.add_task("", total=total, left="")
-        spent, left = 0.0, ""
-        for number, unit in enumerate(todo, start=1):
-            progress.update(task, description=f"{number}/{len(todo)} {unit.name}", left=left)
-            began = time.monotonic()
-            write_once(root, unit.key, write=unit.write)
-            spent += unit.cost
-            ended = time.monotonic()
-            left = time_left(elapsed=ended - started, done=spent, todo=total - spent)
-            progress.update(task, completed=spent, left=left)
-            line = f"[{number}/{len(todo)}] {unit.name}: {ended - began:.1f} s"
-            console.print(", ".join(part for part in (line, left) if part), markup=False, soft_wrap=True)
+        told = _teller(todo, progress=progress, console=console)
+        if lanes > 1 and make is not None and len(todo) > 1:
+            from hitlbayes.replication.lanes import run_in_lanes
+
+            run_in_lanes(make, todo, root=root, lanes=lanes, told=told)
+        else:
+            for unit in todo:
+                told([unit.name], None)
+                began = time.monotonic()
+                write_once(root, unit.key, write=unit.write)
+                told([], (unit, time.monotonic() - began))
     return Done(
         computed=tuple(unit.name for unit in todo),
         found=tuple(unit.name for unit in found),
         seconds=time.monotonic() - started,
     )
+
+
+def _teller(todo: Sequence[Unit], *, progress: Progress, console: Console) -> Told:
+    """Shows what is running, and a line for each unit that is done."""
+    started, total = time.monotonic(), max(sum(unit.cost for unit in todo), 1e-9)
+    task = progress.add_task("", total=total, left="")
+    count, spent, left = 0, 0.0, ""
+
+    def told(running: Sequence[str], done: tuple[Unit, float] | None) -> None:
+        nonlocal count, spent, left
+        if done is not None:
+            unit, seconds = done
+            count, spent = count + 1, spent + unit.cost
+            left = time_left(elapsed=time.monotonic() - started, done=spent, todo=total - spent)
+            line = f"[{count}/{len(todo)}] {unit.name}: {seconds:.1f} s"
+            console.print(", ".join(part for part in (line, left) if part), markup=False, soft_wrap=True)
+        shown = f"{count + 1}/{len(todo)} {'; '.join(running)}"
+        progress.update(task, description=shown, completed=spent, left=left)
+
+    return told
 
 
 def time_left(*, elapsed: float, done: float, todo: float) -> str:

@@ -63,6 +63,7 @@ def _unit(outcome: str, *, fit: Unit, context: Context) -> Unit:
         key=context.key(what="workers", fit=fit.key),
         cost=2.0,
         write=lambda folder: _write(folder, outcome=outcome, unit=fit, context=context),
+        needs=(fit.key,),
     )
 
 

@@ -20,9 +20,10 @@ from scipy.special import logsumexp
 from hitlbayes.diagnostics import K_HAT_LIMIT
 from hitlbayes.errors import FitError, SpecError
 from hitlbayes.fitting.unit_likelihood import gaussian_unit_loglik, unit_loglik
-from hitlbayes.inference.runtime import cores, in_threads, session
+from hitlbayes.inference.runtime import in_threads, session
 from hitlbayes.result import Fit
 from hitlbayes.studies.rebuild import keys_of, rebuild, shared_draws, unit_data
+from hitlbayes.versions import usable_cores
 
 DRAWS = 1000
 BLOCK = 4_000_000  # draws x rows that are held at once
@@ -164,7 +165,7 @@ def loglik_of(data: Fit, shared: Fit, *, draws: int = DRAWS) -> np.ndarray:
     picked = np.unique(np.linspace(0, total - 1, min(draws, total)).astype(int))
     rows, size = unit_data(made), len(made.cells.n)
     at_once = max(1, BLOCK // size)
-    step = max(1, min(at_once // cores(), -(-len(picked) // cores())))
+    step = max(1, min(at_once // usable_cores(), -(-len(picked) // usable_cores())))
     # Filled up with the last: parts of one size share a program.
     filled = np.append(picked, np.repeat(picked[-1:], -len(picked) % step))
 

@@ -11,7 +11,7 @@ import os
 import numpy as np
 import pytest
 
-from hitlbayes.inference.runtime import cores
+from hitlbayes.versions import usable_cores
 
 EXPERIMENTS = int(os.environ.get("HITLBAYES_COVERAGE", "200"))
 NOMINAL = 0.95
@@ -44,7 +44,7 @@ def covered(case: tuple[str, float, int]) -> bool:
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "ordinal", "count"])
 def test_intervals_cover_the_realised_effect(family, spread):
     cases = [(family, spread, seed) for seed in range(EXPERIMENTS)]
-    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
+    with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
         hits = sum(pool.imap_unordered(covered, cases, chunksize=4))
     lower, upper = wilson(hits, EXPERIMENTS)
     print(f"{family}, spread {spread}: {hits} of {EXPERIMENTS} covered, Wilson {lower:.3f} to {upper:.3f}")
