@@ -124,7 +124,7 @@ def _unit(context: Context) -> Unit:
     return Unit(
         name="Table A1",
         key=context.key(what="table_a1", twin=twin_unit(context).key),
-        cost=6.0,
+        cost=2.0,
         write=lambda folder: _write(folder, context=context),
     )
 

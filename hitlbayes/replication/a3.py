@@ -69,7 +69,7 @@ def _unit(context: Context) -> Unit:
     return Unit(
         name="Table A3",
         key=context.key(what="table_a3", twin=twin_unit(context).key),
-        cost=4.0,
+        cost=2.0,
         write=lambda folder: _write(folder, context=context),
     )
 

@@ -110,7 +110,7 @@ def _unit(context: Context) -> Unit:
     return Unit(
         name="Table A5",
         key=context.key(what="table_a5", twin=twin_unit(context).key),
-        cost=8.0,
+        cost=1.0,
         write=lambda folder: _write(folder, context=context),
     )
 

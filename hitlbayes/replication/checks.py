@@ -92,7 +92,7 @@ def _unit(outcome: str, *, context: Context) -> Unit:
     return Unit(
         name=f"model checks, {outcome}",
         key=context.key(what="checks", fit=fit.key, twin=twin_unit(context).key),
-        cost=20.0,
+        cost=10.0,
         write=lambda folder: _write(folder, outcome=outcome, unit=fit, context=context),
         needs=(fit.key,),
     )

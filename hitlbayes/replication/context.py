@@ -15,7 +15,7 @@ from hitlbayes.spec.toml import Period, Scope
 from hitlbayes.twin import simulate
 
 SEED = 20240815
-TWIN_COST = 15.0
+TWIN_COST = 2.0
 WORKERS = 647  # the paper's experiment
 FEWEST_WORKERS = 20  # below, days without a treated worker appear and tables lose cells
 START = "2024-08-15"

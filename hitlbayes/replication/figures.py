@@ -82,7 +82,7 @@ def _unit(context: Context) -> Unit:
     return Unit(
         name="Figures A1-A4",
         key=context.key(what="figures", twin=twin_unit(context).key),
-        cost=3.0,
+        cost=0.5,
         write=lambda folder: _write(folder, context=context),
     )
 

@@ -85,7 +85,7 @@ def next_unit(
     'a'
     """
     ready = [unit for unit in waiting if not set(unit.needs) & set(missing)]
-    ours = [unit for unit in ready if unit.like in mine or unit.like not in others]
+    ours = [unit for unit in ready if not unit.like or unit.like in mine or unit.like not in others]
     return max(ours or ready, key=lambda unit: unit.cost, default=None)
 
 
@@ -96,15 +96,31 @@ def _processes(make: Make, *, root: Path, lanes: int) -> Iterator[list[ProcessPo
     theirs, ours = context.Pipe(duplex=False)
     try:
         with ExitStack() as stack:
-            yield [
-                stack.enter_context(
-                    ProcessPoolExecutor(1, context, _begin, (make, share_of(lane, lanes=lanes), theirs))
-                )
-                for lane in range(lanes)
+            pools = [
+                stack.enter_context(ProcessPoolExecutor(1, context, _begin, (make, theirs)))
+                for _ in range(lanes)
             ]
+            for lane, pool in enumerate(pools):
+                with _on(share_of(lane, lanes=lanes)):
+                    pool.submit(os.getpid)  # starts the process
+            yield pools
     except BaseException:
         ours.close()
         raise
+
+
+@contextmanager
+def _on(cores: Sequence[int]) -> Iterator[None]:
+    """What is started in the block runs on these cores: libraries count theirs when they are imported."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def share_of(lane: int, *, lanes: int) -> list[int]:
@@ -113,11 +129,9 @@ def share_of(lane: int, *, lanes: int) -> list[int]:
     return known[lane::lanes] or known
 
 
-def _begin(make: Make, cores: Sequence[int], lifeline: Connection) -> None:
+def _begin(make: Make, lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides
     Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    if cores:
-        os.sched_setaffinity(0, cores)  # before JAX starts its threads
     _units.update({unit.key: unit for unit in make()})
 
 

@@ -49,7 +49,7 @@ def _unit(context: Context, *, scope: Scope, outcome: str) -> Unit:
     return Unit(
         name=f"randomisation test, {outcome}, {scope}",
         key=context.key(what="randomization", twin=twin_unit(context).key, scope=scope, outcome=outcome),
-        cost=3.0,
+        cost=1.0,
         write=lambda folder: _write(folder, context=context, scope=scope, outcome=outcome),
     )
 

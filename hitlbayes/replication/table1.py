@@ -81,7 +81,7 @@ def _unit(context: Context) -> Unit:
     return Unit(
         name="Table 1",
         key=context.key(what="table1", twin=twin_unit(context).key),
-        cost=3.0,
+        cost=0.2,
         write=lambda folder: _write(folder, context=context),
     )
 

@@ -24,7 +24,7 @@ class Unit:
     key : str
         Names the result on disk; changes with everything that the result depends on.
     cost : float
-        Expected seconds at full size; only the ratios matter.
+        Expected seconds of one core at full size; only the ratios matter.
     write : callable
         Takes an empty folder and writes the result into it.
     needs : tuple of str

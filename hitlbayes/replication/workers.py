@@ -61,7 +61,7 @@ def _unit(outcome: str, *, fit: Unit, context: Context) -> Unit:
     return Unit(
         name=f"workers' own effects, {outcome}",
         key=context.key(what="workers", fit=fit.key),
-        cost=2.0,
+        cost=0.3,
         write=lambda folder: _write(folder, outcome=outcome, unit=fit, context=context),
         needs=(fit.key,),
     )
