@@ -35,7 +35,9 @@ from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
 from hitlbayes.inference.surrogate import flat
 from hitlbayes.inference.trajectory import settle
 
-PILOTS = (100, 150)  # draws of each; the map is made again after each
+# Draws of each, and radians of its trajectories: the first map is rough, and steps in it are short. The map
+# is made again after each.
+PILOTS = ((100, 1.0), (150, rotation.TURN))
 SETTLE = 100
 CLIMB_STEPS = 150
 SHRINK = 0.5  # how many draws a parameter the diagonal counts for in the pilot's covariance
@@ -85,29 +87,27 @@ def sample_factor(
 ) -> Sampled:
     """Draws of the posterior; the loading of `anchor_measure` is positive in all of them."""
     data, focus = jax.device_put((data, focus))
-    programs = _programs(layout)
+    advance, sizes = _program(layout), (layout.sizes[0], layout.size - layout.sizes[0])
     progress("finding the mode", 0.0)
     psi = first_psi(data, layout, anchor_measure=anchor_measure)
     state = climb(State(psi, *_nothing(layout)), data, layout)
     root = np.eye(layout.sizes[0]) * FIRST_SPREAD * np.sqrt(TYPICAL / layout.chats)
     anchor = expand(state, root, data, layout)
     near = rotation.Near((single(anchor, data), focus), flat(layout.sizes[0]))
-    walkers = rotation.start(programs, near.data, size=layout.size, chains=chains, seed=seed)
+    walkers = rotation.start(sizes, chains=chains, seed=seed)
     progress("compiling", 0.02)
-    programs = rotation.compiled(programs, walkers[0], near)
-    for number, length in enumerate(PILOTS):
+    advance = rotation.compiled(advance, walkers[0], near)
+    for number, (length, turn) in enumerate(PILOTS):
         progress("pilot", 0.1 * (1 + number))
-        walkers, _, turns = rotation.learn(programs, walkers, near, draws=length)
+        walkers, _, turns = rotation.learn(advance, walkers, near._replace(turn=turn), draws=length)
         anchor = recentre(state, turns.record.psi, data, layout)
         near = near._replace(data=(single(anchor, data), focus))
-        walkers = rotation.start(
-            programs, near.data, size=layout.size, chains=chains, seed=seed + 1 + number, like=walkers
-        )
+        walkers = rotation.start(sizes, chains=chains, seed=seed + 1 + number, like=walkers)
     progress("adapting", 0.3)
-    walkers, near, _ = rotation.learn(programs, walkers, near, draws=SETTLE)
+    walkers, near, _ = rotation.learn(advance, walkers, near, draws=SETTLE)
     walkers = settle(walkers)
     walkers, turns = rotation.run(
-        programs,
+        advance,
         walkers,
         near,
         draws=draws,
@@ -210,7 +210,7 @@ def watched(layout: Layout) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _programs(layout: Layout) -> rotation.Programs:
+def _program(layout: Layout) -> rotation.Advance:
     def record(z: jax.Array, given: Any) -> Kept:
         (anchor, data), focus = given
         state, eta, _ = place(z, anchor, data, layout)
@@ -230,7 +230,7 @@ def _programs(layout: Layout) -> rotation.Programs:
     def density(z: jax.Array, given: Any) -> jax.Array:
         return mapped_density(z, given[0], layout)
 
-    return rotation.programs(density, record, few=layout.sizes[0])
+    return rotation.program(density, record, few=layout.sizes[0])
 
 
 def _nothing(layout: Layout) -> list[jax.Array]:

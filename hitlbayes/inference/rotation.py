@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.normals import normals
-from hitlbayes.inference.runtime import SELDOM, SMALL, Progress, in_threads, known_options, silent
+from hitlbayes.inference.runtime import SMALL, Progress, in_threads, known_options, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted
 from hitlbayes.inference.trajectory import afresh, ended, jittered, rotations, travel
 
@@ -35,10 +35,14 @@ class Place(NamedTuple):
 
 
 class Near(NamedTuple):
-    """The data, and the surrogate by which trajectories guess the slopes along psi."""
+    """The data, the surrogate by which trajectories guess the slopes along psi, and their length.
+
+    turn : () radians that a trajectory makes up
+    """
 
     data: Any
     surrogate: Surrogate
+    turn: Any = TURN
 
 
 class Walker(NamedTuple):
@@ -69,17 +73,14 @@ class Turns(NamedTuple):
     slope: np.ndarray
 
 
-class Programs(NamedTuple):
-    """Compiled on first use: a chain's first state, BLOCK draws, from the data as arguments."""
-
-    begin: Callable[[jax.Array, jax.Array, Any], Walker]
-    advance: Callable[[Walker, Near, jax.Array], tuple[Walker, Any]]
+Advance = Callable[[Walker, Near, jax.Array], tuple[Walker, Any]]
 
 
-def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
-    """Programs that sample `log_density(z, data)` and keep `record(z, data)` of each draw.
+def program(log_density: LogDensity, record: Record, *, few: int) -> Advance:
+    """BLOCK draws of a chain from `log_density(z, data)`, and what `record(z, data)` keeps of each.
 
-    The first `few` coordinates are the hyperparameters'.
+    The first `few` coordinates are the hyperparameters'. The last argument says whether the angle adapts. It
+    is compiled on first use.
     """
 
     def found_at(z: Place, data: Any) -> tuple[tuple[jax.Array, tuple[()]], Place]:
@@ -89,12 +90,6 @@ def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
         value, slope = jax.value_and_grad(density)(z)
         return (value, ()), jax.tree.map(jnp.add, slope, z)
 
-    def begin(z: jax.Array, key: jax.Array, data: Any) -> Walker:
-        place = Place(*jnp.split(z, [few]))
-        (value, _), slope = found_at(place, data)
-        start = jnp.log(FIRST_ANGLE)
-        return Walker(place, slope, value, key, start, afresh(start))
-
     def advance(walker: Walker, near: Near, adapt: jax.Array) -> tuple[Walker, Any]:
         def body(walker: Walker, _: None) -> tuple[Walker, Any]:
             walker, acceptance, diverged = _draw(walker, near, adapt, found_at=found_at)
@@ -103,31 +98,40 @@ def programs(log_density: LogDensity, record: Record, *, few: int) -> Programs:
 
         return jax.lax.scan(body, walker, None, length=BLOCK)
 
-    return Programs(
-        jax.jit(begin, compiler_options=known_options(SELDOM)),
-        jax.jit(advance, compiler_options=known_options(SMALL)),
-    )
+    return jax.jit(advance, compiler_options=known_options(SMALL))
 
 
 def start(
-    made: Programs, data: Any, *, size: int, chains: int, seed: int, like: list[Walker] | None = None
+    sizes: tuple[int, int], *, chains: int, seed: int, like: list[Walker] | None = None
 ) -> list[Walker]:
-    """Chains at draws of the standard normal in `size` dimensions, their first of `like`'s angle."""
-    keys = jax.random.split(jax.random.key(seed), 2 * chains)
-    first = [jax.random.normal(keys[2 * i], (size,)) for i in range(chains)]
-    walkers = [made.begin(first[i], keys[2 * i + 1], data) for i in range(chains)]
-    if like is None:
-        return walkers
-    return [new._replace(log_angle=old.log_angle) for new, old in zip(walkers, like, strict=True)]
+    """Chains at draws of the standard normal in `sizes` dimensions (psi, rest), their angles those of `like`.
+
+    Their densities are not known yet: a chain's first draw computes its own, and stays.
+    """
+    rng, keys = np.random.default_rng(seed), jax.random.split(jax.random.key(seed), chains)
+    angles = [np.log(FIRST_ANGLE)] * chains if like is None else [old.log_angle for old in like]
+    return jax.device_put(
+        [
+            Walker(
+                Place(*(rng.standard_normal(size) for size in sizes)),
+                Place(*map(np.zeros, sizes)),
+                np.array(-np.inf),
+                key,
+                np.array(angle),
+                np.array([0.0, angle, 1.0]),
+            )
+            for key, angle in zip(keys, angles, strict=True)
+        ]
+    )
 
 
-def compiled(made: Programs, walker: Walker, near: Near) -> Programs:
-    """The same programs with the costly one compiled for these shapes, so that chains need not wait."""
-    return made._replace(advance=made.advance.lower(walker, near, jnp.asarray(True)).compile())  # type: ignore[attr-defined]
+def compiled(advance: Advance, walker: Walker, near: Near) -> Advance:
+    """The same program compiled for these shapes, so that chains need not wait."""
+    return advance.lower(walker, near, jnp.asarray(True)).compile()  # type: ignore[attr-defined]
 
 
 def learn(
-    made: Programs, walkers: list[Walker], near: Near, *, draws: int
+    advance: Advance, walkers: list[Walker], near: Near, *, draws: int
 ) -> tuple[list[Walker], Near, Turns]:
     """Draws with the angle adapting, and a surrogate that is learnt of the blocks before each."""
     seen: list[Turns] = []
@@ -140,13 +144,13 @@ def learn(
             )
         # What a chain learnt with another surrogate says nothing of the angle that suits this one.
         walkers = [walker._replace(averages=afresh(walker.log_angle)) for walker in walkers]
-        walkers, turns = run(made, walkers, near, draws=BLOCK, adapt=True)
+        walkers, turns = run(advance, walkers, near, draws=BLOCK, adapt=True)
         seen.append(turns)
     return walkers, near, Turns(*jax.tree.map(lambda *a: np.concatenate(a, axis=1), *seen))
 
 
 def run(
-    made: Programs,
+    advance: Advance,
     walkers: list[Walker],
     near: Near,
     *,
@@ -161,7 +165,7 @@ def run(
     for block in range(blocks):
         now = list(walkers)
         moved = in_threads(
-            lambda i: jax.block_until_ready(made.advance(now[i], near, flag)),  # noqa: B023
+            lambda i: jax.block_until_ready(advance(now[i], near, flag)),  # noqa: B023
             len(walkers),
         )
         walkers = [walker for walker, _ in moved]
@@ -187,8 +191,9 @@ def _draw(
         slope=walker.slope,
         value=walker.value,
         beside=(),
-        angle=jittered(walker.log_angle, uniform[0]),
-        count=rotations(walker.log_angle, turn=TURN),
+        # A chain that has just begun stays where it is, and learns its density and slope there.
+        angle=jnp.where(jnp.isfinite(walker.value), jittered(walker.log_angle, uniform[0]), 0.0),
+        count=rotations(walker.log_angle, turn=near.turn),
         surrogate=near.surrogate,
         walls=None,
         found_at=lambda z: found_at(z, near.data),

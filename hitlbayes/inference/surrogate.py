@@ -26,7 +26,6 @@ SPREAD = 1.0  # of a coefficient of degree one; of degree d, divided by d
 EQUATIONS = 3  # for each coefficient
 MOST_ENTRIES = 2**15  # of a tensor: a step along the surrogate then costs microseconds
 MOST_TERMS = 2000
-AT_ONCE = 2**22  # entries of the equations' matrix
 
 Surrogate = tuple[jax.Array, ...]  # a symmetric tensor (k, ..., k) for each degree, from one
 
@@ -57,11 +56,11 @@ def fitted(z: np.ndarray, slope: np.ndarray) -> Surrogate:
     if not terms:
         return flat(k)
     gram, onto = np.diag([(NOISE * len(term) / SPREAD) ** 2 for term in terms]), np.zeros(len(terms))
-    for some in np.array_split(np.arange(n), -(-n * k * len(terms) // AT_ONCE)):
-        rows = np.stack([_slopes(y[some], term) * bent[some] for term in terms], axis=-1)
-        rows = rows.reshape(-1, len(terms))
-        gram += rows.T @ rows
-        onto += rows.T @ slope[some].reshape(-1)
+    for j in range(k):
+        of_j = [i for i, term in enumerate(terms) if j in term]  # others have no slope along j
+        rows = bent[:, j, None] * np.column_stack([_slope(y, terms[i], along=j) for i in of_j])
+        gram[np.ix_(of_j, of_j)] += rows.T @ rows
+        onto[of_j] += rows.T @ slope[:, j]
     weights = np.linalg.solve(gram, onto)
     tensors = [np.zeros((k,) * d) for d in range(1, _degrees(k) + 1)]
     for term, weight in zip(terms, weights, strict=True):
@@ -89,11 +88,8 @@ def _monomials(k: int, *, equations: int) -> list[tuple[int, ...]]:
     return found
 
 
-def _slopes(y: np.ndarray, term: tuple[int, ...]) -> np.ndarray:
-    """Slopes (n, k) of a monomial at y (n, k)."""
-    made = np.zeros_like(y)
-    for j in set(term):
-        others = list(term)
-        others.remove(j)
-        made[:, j] = term.count(j) * np.prod(y[:, others], axis=1)
-    return made
+def _slope(y: np.ndarray, term: tuple[int, ...], *, along: int) -> np.ndarray:
+    """Slope (n,) of a monomial along one of its coordinates at y (n, k)."""
+    others = list(term)
+    others.remove(along)
+    return term.count(along) * np.prod(y[:, others], axis=1)

@@ -22,7 +22,7 @@ from hitlbayes.report.rows import effect_row, in_units
 from hitlbayes.result import Fit
 
 RETRY_FACTOR = 3  # a fit that fails its checks is run once more, with this many times the draws
-FAITHFUL = {"likelihood": "means", "controls": "lagged", "draws": 400}  # it stands beside
+FAITHFUL = {"likelihood": "means", "controls": "lagged", "draws": 300}  # it stands beside
 FAITHFUL_COST = 2.5  # seconds of one core, as in the specifications
 KEPT = "fit.nc"
 

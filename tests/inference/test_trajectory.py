@@ -107,12 +107,12 @@ def test_rotations_make_up_the_turn() -> None:
 
 
 def test_draws_have_the_law_of_the_density() -> None:
-    programs = rotation.programs(log_density, lambda z, _: z, few=2)
-    walkers = rotation.start(programs, (), size=4, chains=4, seed=1)
-    walkers, near, _ = rotation.learn(programs, walkers, Near((), flat(2)), draws=100)
+    advance = rotation.program(log_density, lambda z, _: z, few=2)
+    walkers = rotation.start((2, 2), chains=4, seed=1)
+    walkers, near, _ = rotation.learn(advance, walkers, Near((), flat(2)), draws=100)
     assert any(np.any(np.asarray(part) != 0) for part in near.surrogate)
     walkers = settle(walkers)
-    _, turns = rotation.run(programs, walkers, near, draws=DRAWS, adapt=False)
+    _, turns = rotation.run(advance, walkers, near, draws=DRAWS, adapt=False)
     z = turns.record.reshape(-1, 4)
     x = np.linspace(-6, 6, 4001)
     weight = np.exp(-0.5 * x**2 - BEND * x**4)
