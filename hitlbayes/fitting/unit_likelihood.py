@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array
 
+from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.runtime import SMALL, quick_jit
 from hitlbayes.spec.families import FAR, log1mexp
 
@@ -98,25 +99,27 @@ def unit_loglik(
     factor : (B, classes, q, q); cut (B, K - 1), empty but for ordinal outcomes; shock (B,)
     """
     with_shock = bool(np.any(shock > 0))
-    arrays = jax.tree.map(jnp.asarray, data._replace(stats=data.stats.astype(float)))
     n_shocks, n_units = len(data.shock_unit), len(data.unit_class)
+    if np.array_equal(data.shock, np.arange(n_shocks)):  # rows are the shocks
+        data = data._replace(shock=data.shock[:0])
+    # In single precision: a worker's log likelihood is then known to a ten-thousandth.
     made = _by_draw(
-        *map(jnp.asarray, (outer, factor, cut, shock)),
-        arrays,
+        *narrowed((outer, factor, cut, shock, data)),
         family=family,
         n_shocks=n_shocks,
         n_units=n_units,
         nodes=SHOCK_NODES if with_shock else 1,
     )
-    return np.asarray(made)
+    return np.asarray(made, float)
 
 
 @partial(quick_jit, static_argnames=("family", "n_shocks", "n_units", "nodes"), options=SMALL)
 def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_units, nodes):
     z, w = np.polynomial.hermite_e.hermegauss(nodes)
-    log_w = jnp.asarray(np.log(w / w.sum()))
+    z, log_w = narrowed((z, np.log(w / w.sum())))
     x, v = np.polynomial.hermite_e.hermegauss(BLOCK_NODES)
     q = data.basis.shape[1]
+    eye = jnp.eye(q, dtype=outer.dtype)
     grid = np.stack(np.meshgrid(*[x] * q, indexing="ij"), axis=-1).reshape(-1, q)
     weights = np.prod(np.stack(np.meshgrid(*[v / v.sum()] * q, indexing="ij"), axis=-1), axis=-1).ravel()
 
@@ -128,10 +131,11 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
 
         def by_shock(block):
             """Log likelihood (D,) of each shock's rows, integrated over it, at the block's part of eta."""
-            rows = row_loglik(family, block[data.shock] + eta0, tau * z, data.stats, c)
-            return jax.scipy.special.logsumexp(
-                jax.ops.segment_sum(rows, data.shock, n_shocks) + log_w, axis=1
-            )
+            inner = block[data.shock] if data.shock.shape[0] else block
+            rows = row_loglik(family, inner + eta0, tau * z, data.stats, c)
+            if data.shock.shape[0]:
+                rows = jax.vmap(lambda of_node: jax.ops.segment_sum(of_node, data.shock, n_shocks))(rows)
+            return jax.scipy.special.logsumexp(rows + log_w[:, None], axis=0)
 
         def block_at(e):
             return jnp.sum(jnp.einsum("nij,nj->ni", L, e)[data.shock_unit] * data.basis, axis=1)
@@ -146,12 +150,12 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
             first, second = jax.jvp(lambda b: jax.jvp(by_shock, (b,), (ones,))[1], (block,), (ones,))
             slope = jnp.einsum("nji,nj->ni", L, sums(first[:, None] * data.basis)) - e
             bend = sums(-second[:, None, None] * data.basis[:, :, None] * data.basis[:, None, :])
-            return slope, jnp.eye(q) + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
+            return slope, eye + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
 
         def newton(at):
             e, _, done = at
             g, H = slope_and_curvature(e)
-            step = jnp.linalg.solve(H + 1e-9 * jnp.eye(q), g[..., None])[..., 0]
+            step = jnp.linalg.solve(H + 1e-9 * eye, g[..., None])[..., 0]
             # A unit whose step cannot be computed stays, and holds no other one up.
             step = jnp.clip(jnp.nan_to_num(step), -2.0, 2.0)
             return e + step, jnp.max(jnp.abs(step)), done + 1
@@ -160,7 +164,7 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
         e, *_ = jax.lax.while_loop(far, newton, (near, jnp.asarray(jnp.inf, near.dtype), 0))
         # Any root is exact in the limit of many nodes; where there is no curvature yet, the prior's serves.
         root = jnp.linalg.cholesky(slope_and_curvature(e)[1])
-        root = jnp.where(jnp.isnan(root), jnp.eye(q), root)
+        root = jnp.where(jnp.isnan(root), eye, root)
         log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
 
         def at_node(args):
@@ -171,29 +175,30 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
             value = density(e + moved[..., 0])
             return value + jnp.log(weight) + 0.5 * jnp.sum(node**2)
 
-        values = jax.lax.map(at_node, (jnp.asarray(grid), jnp.asarray(weights)))
+        values = jax.lax.map(at_node, narrowed((grid, weights)))
         return e, jax.scipy.special.logsumexp(values, axis=0) - log_det
 
     return jax.lax.scan(one, jnp.zeros((n_units, q), outer.dtype), (outer, factor, cut, shock))[1]
 
 
 def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, cut: jax.Array) -> jax.Array:
-    """Log likelihood of each row at eta = at (R,) + moves (Q,): (R, Q); constants of the data are left out.
+    """Log likelihood of each row at eta = at (R,) + moves (Q,): (Q, R); constants of the data are left out.
 
     Odds are products, odds(at) times odds(move): one logarithm a cutpoint, no exponential, at each node.
     """
-    at, moves = (jnp.clip(one, -FAR, FAR) for one in (at, moves))  # the same in odds and in eta
-    rows, nodes, eta = jnp.exp(at), jnp.exp(moves), at[:, None] + moves
+    # The same in odds and in eta; single precision still has the product of odds.
+    at, moves = (jnp.clip(one, -FAR / 2, FAR / 2) for one in (at, moves))
+    rows, nodes, eta = jnp.exp(at), jnp.exp(moves)[:, None], at + moves[:, None]
     if family == "count":
         n, total = stats
-        return total[:, None] * eta - (n * rows)[:, None] * nodes
+        return total * eta - n * rows * nodes
     if family == "ordinal":
         upper, both, constant = stats[1:], stats[:-1] + stats[1:], stats[1:-1].T @ log1mexp(jnp.diff(cut))
     else:
-        upper, both, cut, constant = stats[1:], stats[:1], jnp.zeros(1), 0.0
-    made = jnp.sum(upper, axis=0)[:, None] * eta + (constant - upper.T @ cut)[:, None]
+        upper, both, cut, constant = stats[1:], stats[:1], jnp.zeros(1, at.dtype), 0.0
+    made = jnp.sum(upper, axis=0) * eta + (constant - upper.T @ cut)
     for k in range(len(cut)):
-        made -= both[k][:, None] * jnp.log(1.0 + rows[:, None] * (nodes * jnp.exp(-cut[k])))
+        made -= both[k] * jnp.log(1.0 + rows * (nodes * jnp.exp(-cut[k])))
     return made
 
 
