@@ -11,12 +11,14 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 
+from hitlbayes.errors import FitError
 from hitlbayes.replication.store import write_once
 from hitlbayes.replication.work import Told, Unit
 
@@ -40,7 +42,9 @@ def run_in_lanes(make: Make, todo: Sequence[Unit], *, root: Path, lanes: int, to
 
     Raises
     ------
-    Whatever a unit raises. Running units are then abandoned, and nothing of them is left.
+    FitError
+        A process was ended from outside.
+    Whatever a unit raises. Running units are then abandoned; finished ones are kept.
     """
     waiting, missing = list(todo), {unit.key for unit in todo}
     running: dict[Future[float], tuple[int, Unit]] = {}
@@ -58,7 +62,17 @@ def run_in_lanes(make: Make, todo: Sequence[Unit], *, root: Path, lanes: int, to
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 _, unit = running.pop(done)
                 missing.discard(unit.key)
-                told([unit.name for _, unit in running.values()], (unit, done.result()))
+                told([unit.name for _, unit in running.values()], (unit, _seconds(done, unit)))
+
+
+def _seconds(done: Future[float], unit: Unit) -> float:
+    try:
+        return done.result()
+    except BrokenProcessPool as error:
+        raise FitError(
+            f"the process that did {unit.name!r} was ended from outside, for want of memory perhaps. What is "
+            "finished is kept: run again with one process (lanes=1, --lanes 1), which needs less."
+        ) from error
 
 
 def next_unit(
@@ -94,19 +108,18 @@ def _processes(make: Make, *, root: Path, lanes: int) -> Iterator[list[ProcessPo
     """One process a lane; they end with the block, and where this process ends, whatever ends it."""
     context = get_context("spawn")  # JAX's threads do not live through a fork
     theirs, ours = context.Pipe(duplex=False)
-    try:
-        with ExitStack() as stack:
-            pools = [
-                stack.enter_context(ProcessPoolExecutor(1, context, _begin, (make, theirs)))
-                for _ in range(lanes)
-            ]
+    with ExitStack() as stack:
+        pools = [
+            stack.enter_context(ProcessPoolExecutor(1, context, _begin, (make, theirs))) for _ in range(lanes)
+        ]
+        try:
             for lane, pool in enumerate(pools):
                 with _on(share_of(lane, lanes=lanes)):
                     pool.submit(os.getpid)  # starts the process
             yield pools
-    except BaseException:
-        ours.close()
-        raise
+        except BaseException:
+            ours.close()  # or the pools would wait for what is running
+            raise
 
 
 @contextmanager
