@@ -37,7 +37,7 @@ from hitlbayes.inference.trajectory import settle
 
 # Draws of each, and radians of its trajectories: the first map is rough, and steps in it are short. The map
 # is made again after each.
-PILOTS = ((100, 1.0), (150, rotation.TURN))
+PILOTS = ((100, np.array(1.0)), (150, np.array(rotation.TURN)))
 SETTLE = 100
 CLIMB_STEPS = 150
 SHRINK = 0.5  # how many draws a parameter the diagonal counts for in the pilot's covariance

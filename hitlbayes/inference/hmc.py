@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hitlbayes.inference.effects import Drawn, Focus, effects_on_treated, own_effects
 from hitlbayes.inference.expansion import Anchor
@@ -22,16 +23,20 @@ from hitlbayes.inference.normals import normals
 from hitlbayes.inference.precision import narrowed, with_narrow
 from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.surrogate import Surrogate
-from hitlbayes.inference.trajectory import afresh, ended, jittered, rotations, travel
+from hitlbayes.inference.trajectory import TURN, afresh, ended, jittered, rotations, travel
 
 
 class Target(NamedTuple):
-    """What is sampled, the arguments of `log_density` after the position, and how the slopes are guessed."""
+    """What is sampled, the arguments of `log_density` after the position, and how trajectories are made.
+
+    surrogate : by which slopes are guessed; turn : () radians that a trajectory makes up
+    """
 
     anchor: Anchor
     problem: Problem
     beliefs: Beliefs
     surrogate: Surrogate
+    turn: np.ndarray | jax.Array = np.array(TURN)
 
 
 class Kept(NamedTuple):
@@ -111,7 +116,7 @@ def start(key: jax.Array, target: Target, *, layout: Layout, log_angle: jax.Arra
 
 def upright(z: Coordinates, target: Target, *, layout: Layout) -> Coordinates:
     """Coordinates with those of the free scales that are negative turned positive."""
-    n, (anchor, _, beliefs, _) = layout.n_scales, target
+    n, anchor, beliefs = layout.n_scales, target.anchor, target.beliefs
     psi = anchor.psi + anchor.root @ z.psi
     scales = jnp.where(jnp.isnan(beliefs.fixed[:n]), jnp.abs(psi[:n]), psi[:n])
     return z._replace(psi=jnp.linalg.solve(anchor.root, jnp.concatenate([scales, psi[n:]]) - anchor.psi))
@@ -133,7 +138,7 @@ def draw(
         value=walker.value,
         beside=Point(*walker.kept[:3], jnp.zeros_like(anchor.eta)),
         angle=angle,
-        count=rotations(walker.log_angle),
+        count=rotations(walker.log_angle, turn=target.turn),
         surrogate=target.surrogate,
         walls=walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout),
         found_at=partial(density_and_slope, target=target, layout=layout),

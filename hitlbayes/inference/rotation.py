@@ -42,7 +42,7 @@ class Near(NamedTuple):
 
     data: Any
     surrogate: Surrogate
-    turn: Any = TURN
+    turn: np.ndarray | jax.Array = np.array(TURN)
 
 
 class Walker(NamedTuple):

@@ -29,8 +29,11 @@ FINE, COARSE = 4, 2
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Double precision and, where the user has none, a persistent compilation cache."""
-    with jax.enable_x64(True), _cache():
+    """Double precision, one thread of BLAS and, where the user has none, a persistent compilation cache.
+
+    Sums that a BLAS spreads over cores depend on their number in the last digit, and chains then part.
+    """
+    with jax.enable_x64(True), _cache(), _blas().limit(limits=1):
         yield
 
 
@@ -72,8 +75,13 @@ SMALL: Options = LARGE | {"xla_cpu_use_fusion_emitters": False}
 SELDOM: Options = SMALL | {"xla_backend_optimization_level": 1}
 
 
+ONE_CORE: Options = {"xla_cpu_parallel_codegen_split_count": 1}  # parts would be compiled in turn
+
+
 def known_options(wanted: Options) -> Options:
     """Those of the options that the installed compiler knows; none for an accelerator."""
+    if usable_cores() == 1:
+        wanted = wanted | ONE_CORE
     return {name: value for name, value in wanted.items() if on_processor() and _is_known(name, value)}
 
 

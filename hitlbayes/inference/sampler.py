@@ -42,6 +42,7 @@ from hitlbayes.inference.trajectory import afresh, settle
 PILOT_BLOCKS = 2
 SETTLE_BLOCKS = 1
 FIRST_ANGLE = 0.7
+SHORT_TURN = np.array(1.0)  # radians of a trajectory that only learns where slopes are steep
 
 
 class Start(NamedTuple):
@@ -158,13 +159,14 @@ def warm_up(
     for block in range(blocks + 1):
         if block == 1:
             target = learnt(target, psi[:block], slope[:block])
+        short = target._replace(turn=SHORT_TURN) if block == 0 else target
 
         def keep(i: int, walker: hmc.Walker, record: Record) -> None:
             walkers[i], psi[block, i], slope[block, i] = walker, record.kept.psi, record.slope  # noqa: B023
 
         # What a chain learnt on its way in says nothing of the angle that suits where it has arrived.
         now = [walker._replace(averages=afresh(walker.log_angle)) for walker in walkers]
-        advance_each(now, target, focus, adapt=True, layout=layout, keep=keep)
+        advance_each(now, short, focus, adapt=True, layout=layout, keep=keep)
     return walkers, learnt(target, psi, slope), psi[1:].reshape(-1, layout.n_hyper)
 
 

@@ -81,7 +81,7 @@ def jittered(log_angle: jax.Array, uniform: jax.Array) -> jax.Array:
     return jnp.exp(log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform)
 
 
-def rotations(log_angle: jax.Array, *, turn: jax.Array | float = TURN) -> jax.Array:
+def rotations(log_angle: jax.Array, *, turn: jax.Array | np.ndarray | float) -> jax.Array:
     """Rotations of a trajectory that make up so many radians, at least two."""
     return jnp.clip(jnp.round(turn * jnp.exp(-log_angle)), 2, MOST_ROTATIONS).astype(jnp.int32)
 

@@ -50,6 +50,13 @@ def run_in_lanes(make: Make, todo: Sequence[Unit], *, root: Path, lanes: int, to
     running: dict[Future[float], tuple[int, Unit]] = {}
     known: list[set[str]] = [set() for _ in range(lanes)]
     with _processes(make, root=root, lanes=lanes) as pools:
+        for unit in needed_by_all(todo):  # done here, while the processes start
+            told([unit.name], None)
+            began = time.monotonic()
+            write_once(root, unit.key, write=unit.write)
+            waiting.remove(unit)
+            missing.discard(unit.key)
+            told([], (unit, time.monotonic() - began))
         while waiting or running:
             for lane in set(range(lanes)) - {lane for lane, _ in running.values()}:
                 others = set().union(*(known[other] for other in range(lanes) if other != lane))
@@ -63,6 +70,11 @@ def run_in_lanes(make: Make, todo: Sequence[Unit], *, root: Path, lanes: int, to
                 _, unit = running.pop(done)
                 missing.discard(unit.key)
                 told([unit.name for _, unit in running.values()], (unit, _seconds(done, unit)))
+
+
+def needed_by_all(units: Sequence[Unit]) -> list[Unit]:
+    """Units whose results every other one reads."""
+    return [unit for unit in units if all(unit.key in other.needs for other in units if other is not unit)]
 
 
 def _seconds(done: Future[float], unit: Unit) -> float:

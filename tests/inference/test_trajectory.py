@@ -103,7 +103,7 @@ def test_what_is_not_finite_is_never_taken() -> None:
 
 def test_rotations_make_up_the_turn() -> None:
     assert [int(rotations(jnp.log(a), turn=2.0)) for a in (1.0, 0.5, 0.26)] == [2, 4, 8]
-    assert int(rotations(jnp.log(1e-3))) == 12
+    assert int(rotations(jnp.log(1e-3), turn=2.0)) == 12
 
 
 def test_draws_have_the_law_of_the_density() -> None:
