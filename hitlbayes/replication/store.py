@@ -65,8 +65,8 @@ def code_digest() -> str:
         for name in sorted(path.relative_to(_PACKAGE).as_posix() for path in _PACKAGE.rglob("*.*"))
         if name.endswith((".py", ".toml", ".csv", ".json")) and not name.startswith(_DISPLAY)
     }
-    # The number of cores changes how long a result takes; of what it is, the last digits of sums, and which of the
-    # posterior's draws chains then come to.
+    # The number of cores changes how long a result takes; of what it is, the last digits of sums, and with
+    # them which draws of the posterior chains come to.
     found = {name: value for name, value in versions().items() if name != "cores"}
     return digest(sources=parts, versions=found)
 
