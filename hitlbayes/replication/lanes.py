@@ -20,7 +20,7 @@ from threading import Thread
 
 from hitlbayes.errors import FitError
 from hitlbayes.replication.store import write_once
-from hitlbayes.replication.work import Told, Unit
+from hitlbayes.replication.work import How, Told, Unit, one_by_one
 
 Make = Callable[[], Sequence[Unit]]
 INTERRUPTED = 130
@@ -28,53 +28,59 @@ INTERRUPTED = 130
 _units: dict[str, Unit] = {}  # of this process, by key
 
 
-def run_in_lanes(make: Make, todo: Sequence[Unit], *, root: Path, lanes: int, told: Told) -> None:
-    """Do units in `lanes` processes at once, the costliest of those that can begin first.
+def in_lanes(make: Make, *, lanes: int) -> How:
+    """A way of doing units: in `lanes` processes at once, the costliest of those that can begin first.
 
     Parameters
     ----------
     make : callable
         Makes the units anew in each process, the same keys among them; it can be pickled.
-    todo : sequence of Unit
-        Which of them are to be done.
-    told : callable
-        Takes names of the running units, and the unit that has just been done with its seconds (or None).
 
     Raises
     ------
     FitError
-        A process was ended from outside.
+        Where it is used: a process was ended from outside.
     Whatever a unit raises. Running units are then abandoned; finished ones are kept.
     """
+
+    def run(todo: Sequence[Unit], root: Path, told: Told) -> None:
+        first = needed_by_all(todo)
+        rest = [unit for unit in todo if unit not in first]
+        if len(rest) < 2 or lanes == 1:
+            one_by_one(todo, root, told)
+            return
+        with _processes(make, lanes=min(lanes, len(rest))) as pools:
+            one_by_one(first, root, told)  # here, while the processes start
+            _share_out(rest, root, told, pools=pools)
+
+    return run
+
+
+def _share_out(todo: Sequence[Unit], root: Path, told: Told, *, pools: Sequence[ProcessPoolExecutor]) -> None:
+    """Give each process that is idle its next unit, until all are done."""
+    lanes = range(len(pools))
     waiting, missing = list(todo), {unit.key for unit in todo}
     running: dict[Future[float], tuple[int, Unit]] = {}
-    known: list[set[str]] = [set() for _ in range(lanes)]
-    with _processes(make, root=root, lanes=lanes) as pools:
-        for unit in needed_by_all(todo):  # done here, while the processes start
-            told([unit.name], None)
-            began = time.monotonic()
-            write_once(root, unit.key, write=unit.write)
-            waiting.remove(unit)
+    known: list[set[str]] = [set() for _ in lanes]
+    while waiting or running:
+        for lane in set(lanes) - {lane for lane, _ in running.values()}:
+            others = set().union(*(known[other] for other in lanes if other != lane))
+            unit = next_unit(waiting, missing=missing, mine=known[lane], others=others)
+            if unit is not None:
+                waiting.remove(unit)
+                known[lane].add(unit.like)
+                running[pools[lane].submit(_do, root, unit.key)] = (lane, unit)
+        told([unit.name for _, unit in running.values()], None)
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            _, unit = running.pop(done)
             missing.discard(unit.key)
-            told([], (unit, time.monotonic() - began))
-        while waiting or running:
-            for lane in set(range(lanes)) - {lane for lane, _ in running.values()}:
-                others = set().union(*(known[other] for other in range(lanes) if other != lane))
-                unit = next_unit(waiting, missing=missing, mine=known[lane], others=others)
-                if unit is not None:
-                    waiting.remove(unit)
-                    known[lane].add(unit.like)
-                    running[pools[lane].submit(_do, root, unit.key)] = (lane, unit)
-            told([unit.name for _, unit in running.values()], None)
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                _, unit = running.pop(done)
-                missing.discard(unit.key)
-                told([unit.name for _, unit in running.values()], (unit, _seconds(done, unit)))
+            told([unit.name for _, unit in running.values()], (unit, _seconds(done, unit)))
 
 
 def needed_by_all(units: Sequence[Unit]) -> list[Unit]:
-    """Units whose results every other one reads."""
-    return [unit for unit in units if all(unit.key in other.needs for other in units if other is not unit)]
+    """Units that need nothing, and whose results every other one reads."""
+    free, tied = ([unit for unit in units if bool(unit.needs) is some] for some in (False, True))
+    return [unit for unit in free if tied and all(unit.key in other.needs for other in tied)]
 
 
 def _seconds(done: Future[float], unit: Unit) -> float:
@@ -116,7 +122,7 @@ def next_unit(
 
 
 @contextmanager
-def _processes(make: Make, *, root: Path, lanes: int) -> Iterator[list[ProcessPoolExecutor]]:
+def _processes(make: Make, *, lanes: int) -> Iterator[list[ProcessPoolExecutor]]:
     """One process a lane; they end with the block, and where this process ends, whatever ends it."""
     context = get_context("spawn")  # JAX's threads do not live through a fork
     theirs, ours = context.Pipe(duplex=False)

@@ -14,6 +14,7 @@ from rich.console import Console
 from hitlbayes.errors import SpecError
 from hitlbayes.replication.context import SEED, Context, twin_unit
 from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.lanes import in_lanes
 from hitlbayes.replication.published_results import PublishedResults, published_results
 from hitlbayes.replication.store import only_one
 from hitlbayes.replication.tables import PUBLISHED, TABLES, chosen
@@ -107,7 +108,7 @@ def replicate(
     with only_one(out):
         work = _units(parts, context=context)
         make = partial(_units, parts, context=Context(root=context.root, scale=scale, seed=seed))
-        done = run_units(work, root=context.root, console=console, lanes=lanes, make=make)
+        done = run_units(work, root=context.root, console=console, how=in_lanes(make, lanes=lanes))
         tables = {name: TABLES[name].result(context) for name in parts if name != PUBLISHED}
         published = published_results(seed=seed) if PUBLISHED in parts else None
         _write_tables(out / "tables", tables=tables, published=published)

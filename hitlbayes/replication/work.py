@@ -43,6 +43,7 @@ class Unit:
 
 # What is running, by name, and the unit that has just been done with its seconds.
 Told = Callable[[Sequence[str], tuple[Unit, float] | None], None]
+How = Callable[[Sequence[Unit], Path, Told], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,7 @@ def run_units(
     *,
     root: Path,
     console: Console | None = None,
-    lanes: int = 1,
-    make: Callable[[], Sequence[Unit]] | None = None,
+    how: How | None = None,
 ) -> Done:
     """Compute every unit that is not on disk yet.
 
@@ -72,10 +72,9 @@ def run_units(
         Folder of the results.
     console : rich.console.Console, optional
         Where progress is shown; a live display on a terminal, one line per unit elsewhere.
-    lanes : int
-        Processes that do units at once (`hitlbayes.replication.lanes`); with one, this process does them.
-    make : callable, optional
-        Makes the units anew in another process; needed for more than one lane.
+    how : callable, optional
+        Does units, and tells of each; by default this process does them one by one. See
+        `hitlbayes.replication.lanes` for several processes.
     """
     console = console or Console()
     found = [unit for unit in units if is_done(root, unit.key)]
@@ -85,21 +84,21 @@ def run_units(
     started = time.monotonic()
     with _display(console) as progress:
         told = _teller(todo, progress=progress, console=console)
-        if lanes > 1 and make is not None and len(todo) > 1:
-            from hitlbayes.replication.lanes import run_in_lanes
-
-            run_in_lanes(make, todo, root=root, lanes=lanes, told=told)
-        else:
-            for unit in todo:
-                told([unit.name], None)
-                began = time.monotonic()
-                write_once(root, unit.key, write=unit.write)
-                told([], (unit, time.monotonic() - began))
+        (how or one_by_one)(todo, root, told)
     return Done(
         computed=tuple(unit.name for unit in todo),
         found=tuple(unit.name for unit in found),
         seconds=time.monotonic() - started,
     )
+
+
+def one_by_one(todo: Sequence[Unit], root: Path, told: Told) -> None:
+    """Do units in this process, in order."""
+    for unit in todo:
+        told([unit.name], None)
+        began = time.monotonic()
+        write_once(root, unit.key, write=unit.write)
+        told([], (unit, time.monotonic() - began))
 
 
 def _teller(todo: Sequence[Unit], *, progress: Progress, console: Console) -> Told:

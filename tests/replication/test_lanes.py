@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from hitlbayes.errors import FitError, SpecError
-from hitlbayes.replication.lanes import share_of
+from hitlbayes.replication.lanes import in_lanes, share_of
 from hitlbayes.replication.runner import replicate
 from hitlbayes.replication.store import is_done
 from hitlbayes.replication.work import Unit, run_units
@@ -28,6 +28,7 @@ import os, sys, time
 from functools import partial
 from pathlib import Path
 from rich.console import Console
+from hitlbayes.replication.lanes import in_lanes
 from hitlbayes.replication.work import Unit, run_units
 
 def hang(folder, log):
@@ -40,7 +41,7 @@ def make(log):
 if __name__ == "__main__":
     root, log = map(Path, sys.argv[1:])
     made = partial(make, log)
-    run_units(made(), root=root, console=Console(quiet=True), lanes=2, make=made)
+    run_units(made(), root=root, console=Console(quiet=True), how=in_lanes(made, lanes=2))
 """
 
 
@@ -75,28 +76,28 @@ def alone(task) -> list[Unit]:
 def test_each_unit_is_done_once_and_after_what_it_needs(tmp_path) -> None:
     make = partial(chain, tmp_path / "log")
     (tmp_path / "log").mkdir()
-    done = run_units(make(), root=tmp_path / "results", console=QUIET, lanes=2, make=make)
+    done = run_units(make(), root=tmp_path / "results", console=QUIET, how=in_lanes(make, lanes=2))
     said = {path.name: path.read_text().split() for path in (tmp_path / "log").iterdir()}
     assert set(done.computed) == set(said) == set("abcdefgh")
     assert all(len(pids) == 1 for pids in said.values())
     assert {said["a"][0], said["d"][0]} <= {pid for pids in said.values() for pid in pids} - {
         str(os.getpid())
     }
-    again = run_units(make(), root=tmp_path / "results", console=QUIET, lanes=2, make=make)
+    again = run_units(make(), root=tmp_path / "results", console=QUIET, how=in_lanes(make, lanes=2))
     assert (again.computed, len(again.found)) == ((), 8)
 
 
 def test_an_error_of_a_unit_is_raised_here(tmp_path) -> None:
     make = partial(alone, refuse)
     with pytest.raises(FitError, match="not these data"):
-        run_units(make(), root=tmp_path, console=QUIET, lanes=2, make=make)
+        run_units(make(), root=tmp_path, console=QUIET, how=in_lanes(make, lanes=2))
     assert not is_done(tmp_path, "a")
 
 
 def test_a_process_that_dies_ends_the_run(tmp_path) -> None:
     make = partial(alone, die)
     with pytest.raises(FitError, match=r"ended from outside.*lanes=1"):
-        run_units(make(), root=tmp_path, console=QUIET, lanes=2, make=make)
+        run_units(make(), root=tmp_path, console=QUIET, how=in_lanes(make, lanes=2))
     assert not is_done(tmp_path, "a")
 
 
