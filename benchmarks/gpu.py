@@ -3,9 +3,9 @@
     python benchmarks/gpu.py                              # both cases, every device that JAX finds
     python benchmarks/gpu.py --scale 0.01 --draws 100     # small
 
-It needs numpy, jax and numpyro alone: data are simulated here, and `hitlbayes.inference` imports nothing
-more. Each case and device has a process of its own. Where the engine does not import, NumPyro's NUTS on the
-plain density is timed in its place, and the output says so.
+It needs numpy, jax, numpyro and threadpoolctl: data are simulated here, and `hitlbayes.inference` imports
+nothing more. Each case and device has a process of its own. Where the engine does not import, NumPyro's NUTS
+on the plain density is timed in its place, and the output says so.
 
 chats   115,000 ratings by 647 workers in 31 days, 60 columns that differ from chat to chat: nothing collapses
 panel   38,000 workers x 31 days of worker-day counts of ratings: what is left of a platform's month

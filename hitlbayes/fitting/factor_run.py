@@ -33,11 +33,11 @@ from hitlbayes.fitting.factor_map import mapped_density, place, single
 from hitlbayes.inference import rotation
 from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
 from hitlbayes.inference.surrogate import flat
-from hitlbayes.inference.trajectory import settle
+from hitlbayes.inference.trajectory import SHORT_TURN, settle
 
 # Draws of each, and radians of its trajectories: the first map is rough, and steps in it are short. The map
 # is made again after each.
-PILOTS = ((100, np.array(1.0)), (150, np.array(rotation.TURN)))
+PILOTS = ((100, SHORT_TURN), (150, np.array(rotation.TURN)))
 SETTLE = 100
 CLIMB_STEPS = 150
 SHRINK = 0.5  # how many draws a parameter the diagonal counts for in the pilot's covariance

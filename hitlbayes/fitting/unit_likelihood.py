@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from hitlbayes.inference.precision import narrowed
 from hitlbayes.inference.runtime import SMALL, quick_jit
+from hitlbayes.inference.shocks import spread
 from hitlbayes.spec.families import FAR, log1mexp
 
 SHOCK_NODES = 11
@@ -131,8 +132,7 @@ def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_u
 
         def by_shock(block):
             """Log likelihood (D,) of each shock's rows, integrated over it, at the block's part of eta."""
-            inner = block[data.shock] if data.shock.shape[0] else block
-            rows = row_loglik(family, inner + eta0, tau * z, data.stats, c)
+            rows = row_loglik(family, spread(block, data.shock) + eta0, tau * z, data.stats, c)
             if data.shock.shape[0]:
                 rows = jax.vmap(lambda of_node: jax.ops.segment_sum(of_node, data.shock, n_shocks))(rows)
             return jax.scipy.special.logsumexp(rows + log_w[:, None], axis=0)

@@ -128,8 +128,6 @@ def draw(
     """Move a chain by one trajectory and, while adapting, its angle by one step of dual averaging."""
     key, k_momentum, k_own, k_uniform = jax.random.split(walker.key, 4)
     uniform = jax.random.uniform(k_uniform, (2,))
-    # A chain that has just begun stays where it is, and learns its density and slope there.
-    angle = jnp.where(jnp.isfinite(walker.value), jittered(walker.log_angle, uniform[0]), 0.0)
     anchor = target.anchor
     reached = travel(
         walker.z,
@@ -137,7 +135,7 @@ def draw(
         slope=walker.slope,
         value=walker.value,
         beside=Point(*walker.kept[:3], jnp.zeros_like(anchor.eta)),
-        angle=angle,
+        angle=jittered(walker.log_angle, uniform[0], value=walker.value),
         count=rotations(walker.log_angle, turn=target.turn),
         surrogate=target.surrogate,
         walls=walls_at_zero(anchor.psi, anchor.root, target.beliefs, layout=layout),

@@ -118,7 +118,7 @@ def start(
                 np.array(-np.inf),
                 key,
                 np.array(angle),
-                np.array([0.0, angle, 1.0]),
+                afresh(np.array(angle)),
             )
             for key, angle in zip(keys, angles, strict=True)
         ]
@@ -191,8 +191,7 @@ def _draw(
         slope=walker.slope,
         value=walker.value,
         beside=(),
-        # A chain that has just begun stays where it is, and learns its density and slope there.
-        angle=jnp.where(jnp.isfinite(walker.value), jittered(walker.log_angle, uniform[0]), 0.0),
+        angle=jittered(walker.log_angle, uniform[0], value=walker.value),
         count=rotations(walker.log_angle, turn=near.turn),
         surrogate=near.surrogate,
         walls=None,

@@ -12,14 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import jax
+from threadpoolctl import ThreadpoolController
 
 from hitlbayes.versions import usable_cores
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -134,7 +132,6 @@ def in_threads(task: Callable[[int], T], count: int, *, most: int | None = None)
 @cache
 def _blas() -> ThreadpoolController:
     import scipy.linalg  # noqa: F401  its BLAS is the one that JAX calls
-    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 

@@ -37,12 +37,11 @@ from hitlbayes.inference.problem import Beliefs, Layout, Problem
 from hitlbayes.inference.rebend import rebend, stretch
 from hitlbayes.inference.runtime import Progress, meanwhile, on_processor, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted, flat
-from hitlbayes.inference.trajectory import afresh, settle
+from hitlbayes.inference.trajectory import SHORT_TURN, afresh, settle
 
 PILOT_BLOCKS = 2
 SETTLE_BLOCKS = 1
 FIRST_ANGLE = 0.7
-SHORT_TURN = np.array(1.0)  # radians of a trajectory that only learns where slopes are steep
 
 
 class Start(NamedTuple):

@@ -31,6 +31,7 @@ W = TypeVar("W")  # a chain between draws, its angle in the fields `log_angle` a
 Z = TypeVar("Z")  # a named tuple of coordinates, the hyperparameters' in its field `psi`
 
 TURN = 1.96  # radians: a quarter of a turn, of which the jitter leaves four fifths
+SHORT_TURN = np.array(1.0)  # radians of a trajectory that only learns where slopes are steep
 MOST_ROTATIONS = 12
 TARGET_ACCEPTANCE = 0.85
 LARGEST_ANGLE = 1.1
@@ -76,9 +77,14 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
 GAPS, WEIGHTS = _tables()  # by number of rotations
 
 
-def jittered(log_angle: jax.Array, uniform: jax.Array) -> jax.Array:
-    """A rotation's angle in radians, from the adapted one and a uniform number."""
-    return jnp.exp(log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform)
+def jittered(log_angle: jax.Array, uniform: jax.Array, *, value: jax.Array) -> jax.Array:
+    """A rotation's angle in radians, from the adapted one and a uniform number.
+
+    A chain that has just begun, its log density `value` not finite, stays where it is: it learns its density
+    and slope there.
+    """
+    angle = jnp.exp(log_angle) * (SHORTEST + (LONGEST - SHORTEST) * uniform)
+    return jnp.where(jnp.isfinite(value), angle, 0.0)
 
 
 def rotations(log_angle: jax.Array, *, turn: jax.Array | np.ndarray | float) -> jax.Array:

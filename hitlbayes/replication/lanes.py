@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,11 +18,9 @@ from pathlib import Path
 from threading import Thread
 
 from hitlbayes.errors import FitError
-from hitlbayes.replication.store import write_once
-from hitlbayes.replication.work import How, Told, Unit, one_by_one
+from hitlbayes.replication.work import How, Told, Unit, one_by_one, seconds_of
 
 Make = Callable[[], Sequence[Unit]]
-INTERRUPTED = 130
 
 _units: dict[str, Unit] = {}  # of this process, by key
 
@@ -169,10 +166,8 @@ def _begin(make: Make, lifeline: Connection) -> None:
 def _end_with(lifeline: Connection) -> None:
     """End this process when the other end of the pipe is closed."""
     lifeline.poll(None)
-    os._exit(INTERRUPTED)
+    os._exit(1)
 
 
 def _do(root: Path, key: str) -> float:
-    began = time.monotonic()
-    write_once(root, key, write=_units[key].write)
-    return time.monotonic() - began
+    return seconds_of(_units[key], root)

@@ -107,7 +107,7 @@ def replicate(
     context = Context(root=out / STORE, scale=scale, seed=seed)
     with only_one(out):
         work = _units(parts, context=context)
-        make = partial(_units, parts, context=Context(root=context.root, scale=scale, seed=seed))
+        make = partial(_units, parts, context=context)
         done = run_units(work, root=context.root, console=console, how=in_lanes(make, lanes=lanes))
         tables = {name: TABLES[name].result(context) for name in parts if name != PUBLISHED}
         published = published_results(seed=seed) if PUBLISHED in parts else None

@@ -96,9 +96,14 @@ def one_by_one(todo: Sequence[Unit], root: Path, told: Told) -> None:
     """Do units in this process, in order."""
     for unit in todo:
         told([unit.name], None)
-        began = time.monotonic()
-        write_once(root, unit.key, write=unit.write)
-        told([], (unit, time.monotonic() - began))
+        told([], (unit, seconds_of(unit, root)))
+
+
+def seconds_of(unit: Unit, root: Path) -> float:
+    """Do a unit, and say how long it took."""
+    began = time.monotonic()
+    write_once(root, unit.key, write=unit.write)
+    return time.monotonic() - began
 
 
 def _teller(todo: Sequence[Unit], *, progress: Progress, console: Console) -> Told:
