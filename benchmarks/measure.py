@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-AGAIN_UNDER = 1000.0  # seconds; common.R has it too
+AGAIN_UNDER = 2000.0  # seconds; common.R has it too
 TAIL = 1500  # characters of a failed process's errors that are kept
 GIB = 2**20 if sys.platform != "darwin" else 2**30  # of ru_maxrss: kilobytes, on macOS bytes
 

@@ -97,7 +97,8 @@ def missing(peer: Peer) -> list[str]:
 
 def run(peer: Peer, *, folder: str, outcome: str, rows: int, asked: argparse.Namespace) -> Row:
     """Measure a peer up to `runs` times and take medians; the draws are those of the first run."""
-    common = {"folder": folder, "outcome": outcome, "draws": asked.draws, "chains": asked.chains}
+    chains = asked.chains if peer.name == "hitlbayes" else asked.peer_chains or asked.chains
+    common = {"folder": folder, "outcome": outcome, "draws": asked.draws, "chains": chains}
     if not peer.shared:
         return row_of(peer, repeat(peer, asked=asked, warm=not asked.cold_only, **common), rows=rows)
     made = repeat(peer, asked=asked, warm=False, share=asked.share, **common)
@@ -155,6 +156,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--once-over", type=float, default=300.0, help="seconds of a process not run again")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--peer-chains", type=int, help="PyMC's own default is 2 on two cores; else --chains")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--cold-only", action="store_true", help="no second fit in the same process")
     parser.add_argument("--json", type=Path, help="write every row, for later")

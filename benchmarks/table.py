@@ -141,13 +141,14 @@ def machine(command: str, *, absent: str, asked: Namespace, sizes: dict[str, Any
     kept = ("python", "hitlbayes", "jax", "numpyro", "pymc", "pyfixest")
     python = ", ".join(f"{name} {found[name]}" for name in kept if name in found)
     r = ", ".join(f"{p} {v}" for p in ("lme4", "ordinal", "brms") if (v := peer_r.installed(p)))
+    peers = f" (peers: {asked.peer_chains})" if asked.peer_chains else ""
     lines = [
         f"`{command}`",
         "",
         f"{processor()}, {len(os.sched_getaffinity(0))} cores, {memory_gib():.0f} GiB. {python}, "
         f"nutpie {installed('nutpie')}{', R: ' + r if r else ''}.",
         f"{sizes['chats']:,} synthetic chats, {sizes['ratings']:,} rated, {sizes['cells']:,} worker-days. "
-        f"Samplers: {asked.chains} chains of {asked.draws:,} draws. Medians of {asked.runs} runs.",
+        f"Samplers: {asked.chains} chains{peers} of {asked.draws:,} draws. Medians of {asked.runs} runs.",
     ]
     if absent:
         lines.append(f"Not installed here: {absent}.")
