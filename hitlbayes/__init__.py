@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for type checkers and editor
     from hitlbayes.design.escalation import match_by_escalation as match_by_escalation
     from hitlbayes.design.known_pairs import complete_pairs as complete_pairs
     from hitlbayes.design.known_pairs import rematch as rematch
-    from hitlbayes.design.matching import Matched as Matched
+    from hitlbayes.design.matched import Matched as Matched
     from hitlbayes.design.matching import match as match
     from hitlbayes.design.randomization import randomization_test as randomization_test
     from hitlbayes.design.ratios import sample_ratio as sample_ratio
@@ -85,7 +85,7 @@ _PUBLIC = {
     "Chats": "chatlog",
     "Panel": "chatlog",
     "match": "design.matching",
-    "Matched": "design.matching",
+    "Matched": "design.matched",
     "match_by_escalation": "design.escalation",
     "rematch": "design.known_pairs",
     "complete_pairs": "design.known_pairs",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.design.distances import ecdf_distance, standardized_difference, variance_ratio
-from hitlbayes.design.matching import Matched
+from hitlbayes.design.matched import Matched
 
 DISTANCE = "distance"
 

@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from hitlbayes.design.escalation import MatchedTypes, match_pool
-from hitlbayes.design.matching import Matched, pair_weights
+from hitlbayes.design.escalation import match_pool
+from hitlbayes.design.matched import Matched
+from hitlbayes.design.matched_types import MatchedTypes
+from hitlbayes.design.matching import pair_weights
 from hitlbayes.errors import DesignError, SpecError
 
 

@@ -12,17 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hitlbayes.fitting.factor import (
-    COUNTS,
-    Data,
-    Layout,
-    Psi,
-    State,
-    coefficients,
-    cutpoints,
-    excess,
-    log_zero,
-)
+from hitlbayes.fitting.factor import COUNTS, Data, Layout, Psi, State, coefficients
+from hitlbayes.fitting.factor_density import cutpoints, excess, log_zero
 from hitlbayes.inference.precision import narrowed
 
 NODES = 16  # Gauss-Legendre; the share's integrand is smooth but near zero (error below 2e-4)

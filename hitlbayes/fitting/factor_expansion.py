@@ -13,18 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hitlbayes.fitting.factor import (
-    COUNTS,
-    Data,
-    Layout,
-    Psi,
-    State,
-    coefficients,
-    excess,
-    group_effects,
-    log_likelihood,
-    predictor,
-)
+from hitlbayes.fitting.factor import COUNTS, Data, Layout, Psi, State, coefficients, group_effects, predictor
+from hitlbayes.fitting.factor_density import excess, log_likelihood
 from hitlbayes.inference.runtime import SELDOM, quick_jit
 
 LEAST_CURVATURE = 1e-3

@@ -22,11 +22,10 @@ from hitlbayes.fitting.factor import (
     State,
     coefficients,
     column_scales,
-    log_likelihood,
-    log_prior,
     split_outer,
     split_psi,
 )
+from hitlbayes.fitting.factor_density import log_likelihood, log_prior
 from hitlbayes.fitting.factor_expansion import LEAST_CURVATURE, Anchor, own_expansion
 from hitlbayes.fitting.factor_groups import place_groups
 from hitlbayes.inference.precision import with_narrow

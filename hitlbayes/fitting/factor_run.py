@@ -23,10 +23,10 @@ from hitlbayes.fitting.factor import (
     Psi,
     State,
     coefficients,
-    log_density,
     split_outer,
     split_psi,
 )
+from hitlbayes.fitting.factor_density import log_density
 from hitlbayes.fitting.factor_effects import Averages, Focus, averages
 from hitlbayes.fitting.factor_expansion import Anchor, expand
 from hitlbayes.fitting.factor_map import mapped_density, place, single

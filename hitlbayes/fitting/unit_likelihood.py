@@ -114,71 +114,94 @@ def unit_loglik(
     return np.asarray(made, float)
 
 
-@partial(quick_jit, static_argnames=("family", "n_shocks", "n_units", "nodes"), options=SMALL)
-def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_units, nodes):
+class Rule(NamedTuple):
+    """Nodes and log weights of Gauss-Hermite quadrature: of shocks (Q,); of blocks (B, q) and (B,)."""
+
+    shocks: np.ndarray
+    log_shocks: np.ndarray
+    blocks: np.ndarray
+    log_blocks: np.ndarray
+
+
+def _rule(nodes: int, *, q: int) -> Rule:
     z, w = np.polynomial.hermite_e.hermegauss(nodes)
-    z, log_w = narrowed((z, np.log(w / w.sum())))
     x, v = np.polynomial.hermite_e.hermegauss(BLOCK_NODES)
-    q = data.basis.shape[1]
-    eye = jnp.eye(q, dtype=outer.dtype)
     grid = np.stack(np.meshgrid(*[x] * q, indexing="ij"), axis=-1).reshape(-1, q)
     weights = np.prod(np.stack(np.meshgrid(*[v / v.sum()] * q, indexing="ij"), axis=-1), axis=-1).ravel()
+    return Rule(z, np.log(w / w.sum()), grid, np.log(weights))
 
-    def one(near, args):
+
+@partial(quick_jit, static_argnames=("family", "n_shocks", "n_units", "nodes"), options=SMALL)
+def _by_draw(outer, factor, cut, shock, data: UnitData, *, family, n_shocks, n_units, nodes):
+    q = data.basis.shape[1]
+    rule = narrowed(_rule(nodes, q=q))
+
+    def one(near, draw):
         """Modes of the blocks, found from those of the draw before, and log likelihoods."""
-        eta0, L, c, tau = args
-        L = L[data.unit_class]
-        sums = partial(jax.ops.segment_sum, segment_ids=data.shock_unit, num_segments=n_units)
+        eta, L, c, tau = draw
 
         def by_shock(block):
             """Log likelihood (D,) of each shock's rows, integrated over it, at the block's part of eta."""
-            rows = row_loglik(family, spread(block, data.shock) + eta0, tau * z, data.stats, c)
+            at = spread(block, data.shock) + eta
+            rows = row_loglik(family, at, tau * rule.shocks, data.stats, c)
             if data.shock.shape[0]:
                 rows = jax.vmap(lambda of_node: jax.ops.segment_sum(of_node, data.shock, n_shocks))(rows)
-            return jax.scipy.special.logsumexp(rows + log_w[:, None], axis=0)
+            return jax.scipy.special.logsumexp(rows + rule.log_shocks[:, None], axis=0)
 
-        def block_at(e):
-            return jnp.sum(jnp.einsum("nij,nj->ni", L, e)[data.shock_unit] * data.basis, axis=1)
-
-        def density(e):
-            """Of each unit (N,) at standardised blocks e (N, q)."""
-            return sums(by_shock(block_at(e))) - 0.5 * jnp.sum(e**2, axis=1)
-
-        def slope_and_curvature(e):
-            block = block_at(e)
-            ones = jnp.ones_like(block)
-            first, second = jax.jvp(lambda b: jax.jvp(by_shock, (b,), (ones,))[1], (block,), (ones,))
-            slope = jnp.einsum("nji,nj->ni", L, sums(first[:, None] * data.basis)) - e
-            bend = sums(-second[:, None, None] * data.basis[:, :, None] * data.basis[:, None, :])
-            return slope, eye + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
-
-        def newton(at):
-            e, _, done = at
-            g, H = slope_and_curvature(e)
-            step = jnp.linalg.solve(H + 1e-9 * eye, g[..., None])[..., 0]
-            # A unit whose step cannot be computed stays, and holds no other one up.
-            step = jnp.clip(jnp.nan_to_num(step), -2.0, 2.0)
-            return e + step, jnp.max(jnp.abs(step)), done + 1
-
-        far = lambda at: (at[1] > SETTLED) & (at[2] < NEWTON)  # noqa: E731
-        e, *_ = jax.lax.while_loop(far, newton, (near, jnp.asarray(jnp.inf, near.dtype), 0))
-        # Any root is exact in the limit of many nodes; where there is no curvature yet, the prior's serves.
-        root = jnp.linalg.cholesky(slope_and_curvature(e)[1])
-        root = jnp.where(jnp.isnan(root), eye, root)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
-
-        def at_node(args):
-            node, weight = args
-            moved = jax.scipy.linalg.solve_triangular(
-                root, jnp.broadcast_to(node, e.shape)[..., None], lower=True, trans=1
-            )
-            value = density(e + moved[..., 0])
-            return value + jnp.log(weight) + 0.5 * jnp.sum(node**2)
-
-        values = jax.lax.map(at_node, narrowed((grid, weights)))
-        return e, jax.scipy.special.logsumexp(values, axis=0) - log_det
+        return _over_blocks(near, L[data.unit_class], data, by_shock=by_shock, rule=rule, n_units=n_units)
 
     return jax.lax.scan(one, jnp.zeros((n_units, q), outer.dtype), (outer, factor, cut, shock))[1]
+
+
+def _over_blocks(near, L, data: UnitData, *, by_shock, rule: Rule, n_units: int):
+    """Modes (N, q) of standardised blocks, searched from `near`; log likelihoods (N,) integrated over them.
+
+    L : (N, q, q) factors of the blocks; by_shock : log likelihood of each shock at the block's part of eta
+    """
+    sums = partial(jax.ops.segment_sum, segment_ids=data.shock_unit, num_segments=n_units)
+
+    def block_at(e):
+        return jnp.sum(jnp.einsum("nij,nj->ni", L, e)[data.shock_unit] * data.basis, axis=1)
+
+    def slope_and_curvature(e):
+        block = block_at(e)
+        ones = jnp.ones_like(block)
+        first, second = jax.jvp(lambda b: jax.jvp(by_shock, (b,), (ones,))[1], (block,), (ones,))
+        slope = jnp.einsum("nji,nj->ni", L, sums(first[:, None] * data.basis)) - e
+        bend = sums(-second[:, None, None] * data.basis[:, :, None] * data.basis[:, None, :])
+        return slope, jnp.eye(L.shape[-1], dtype=L.dtype) + jnp.einsum("nki,nkl,nlj->nij", L, bend, L)
+
+    e, root = _mode(near, slope_and_curvature)
+
+    def at_node(args):
+        node, log_weight = args
+        nodes = jnp.broadcast_to(node, e.shape)[..., None]
+        moved = e + jax.scipy.linalg.solve_triangular(root, nodes, lower=True, trans=1)[..., 0]
+        density = sums(by_shock(block_at(moved))) - 0.5 * jnp.sum(moved**2, axis=1)
+        return density + log_weight + 0.5 * jnp.sum(node**2)
+
+    values = jax.lax.map(at_node, (rule.blocks, rule.log_blocks))
+    log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
+    return e, jax.scipy.special.logsumexp(values, axis=0) - log_det
+
+
+def _mode(near, slope_and_curvature):
+    """Where each unit's density is largest (N, q), by Newton's steps, and the root of its curvature there."""
+    eye = jnp.eye(near.shape[-1], dtype=near.dtype)
+
+    def newton(at):
+        e, _, done = at
+        g, H = slope_and_curvature(e)
+        step = jnp.linalg.solve(H + 1e-9 * eye, g[..., None])[..., 0]
+        # A unit whose step cannot be computed stays, and holds no other one up.
+        step = jnp.clip(jnp.nan_to_num(step), -2.0, 2.0)
+        return e + step, jnp.max(jnp.abs(step)), done + 1
+
+    far = lambda at: (at[1] > SETTLED) & (at[2] < NEWTON)  # noqa: E731
+    e, *_ = jax.lax.while_loop(far, newton, (near, jnp.asarray(jnp.inf, near.dtype), 0))
+    # Any root is exact in the limit of many nodes; where there is no curvature yet, the prior's serves.
+    root = jnp.linalg.cholesky(slope_and_curvature(e)[1])
+    return e, jnp.where(jnp.isnan(root), eye, root)
 
 
 def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, cut: jax.Array) -> jax.Array:

@@ -12,9 +12,9 @@ from scipy.stats import t
 from hitlbayes.design.arms import ArmBalance, compare_arms
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, chats_path, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "A1"

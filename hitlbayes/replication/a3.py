@@ -11,9 +11,9 @@ from hitlbayes.design.ratios import sample_ratio
 from hitlbayes.design.shares import composition
 from hitlbayes.published import table
 from hitlbayes.replication.context import START, Context, chats_path, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "A3"

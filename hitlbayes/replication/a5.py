@@ -8,13 +8,13 @@ import pandas as pd
 from scipy.stats import ttest_ind
 
 from hitlbayes.design.balance import balance
-from hitlbayes.design.escalation import MatchedTypes
+from hitlbayes.design.matched_types import MatchedTypes
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.escalation import matched_of
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "A5"

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from hitlbayes.replication.context import Context, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult, kept_fit, kept_units
+from hitlbayes.replication.did import kept_fit, kept_units
 from hitlbayes.replication.specs import cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.studies.leave_one_out import LeaveOneOut
 from hitlbayes.studies.posterior import PosteriorPredictive

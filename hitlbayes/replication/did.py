@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
 from hitlbayes.replication.estimator import paper_estimator
 from hitlbayes.replication.specs import Cell, TableSpec, cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import effect_row, in_units
 from hitlbayes.result import Fit
@@ -25,37 +26,6 @@ RETRY_FACTOR = 3  # a fit that fails its checks is run once more, with this many
 FAITHFUL = {"likelihood": "means", "controls": "lagged", "draws": 300}  # it stands beside
 FAITHFUL_COST = 2.5  # seconds of one core, as in the specifications
 KEPT = "fit.nc"
-
-
-@dataclass(frozen=True, slots=True)
-class TableResult:
-    """One replicated table.
-
-    Attributes
-    ----------
-    table, title, question, note : str
-        As in its specification.
-    frame : DataFrame
-        One row per figure; columns are named in the report's words.
-    effects : DataFrame or None
-        The same effects as `hitlbayes.report.rows.compare` gives them; None for a table of moments.
-    fits : int
-        Number of fits behind it.
-    failed : tuple of str
-        Names of the fits whose draws failed their checks.
-    more : mapping of str to DataFrame
-        Further tables of the same part, by a short name.
-    """
-
-    table: str
-    title: str
-    question: str
-    note: str
-    frame: pd.DataFrame
-    effects: pd.DataFrame | None
-    fits: int
-    failed: tuple[str, ...]
-    more: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def did_units(name: str, *, context: Context) -> list[Unit]:

@@ -9,7 +9,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from hitlbayes.replication.context import Context, workers_of
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.document_design import SHOWN, design_blocks
 from hitlbayes.replication.document_effort import effort_blocks, timing_blocks
 from hitlbayes.replication.document_escalation import escalation_blocks, matched_blocks
@@ -17,6 +16,7 @@ from hitlbayes.replication.document_published import figure_by_type, published_s
 from hitlbayes.replication.document_studies import SHOWN as STUDIES
 from hitlbayes.replication.document_studies import study_blocks
 from hitlbayes.replication.published_results import PublishedResults
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.blocks import effects as effects_block
 from hitlbayes.report.html import Section, document

@@ -8,8 +8,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from hitlbayes.replication import example_chat
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.figures import example_measures
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.blocks import effects as effects_block
 from hitlbayes.report.plot_balance import plot_love

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
-from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.plot_effort import draw_surface, plot_effort_effects, plot_effort_overlap
 from hitlbayes.report.plot_timing import draw_hazard, plot_curves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from hitlbayes.replication.did import TableResult
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.plot_balance import plot_love
 

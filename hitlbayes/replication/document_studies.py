@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from hitlbayes.replication import checks, event, heterogeneity, odds, workers
 from hitlbayes.replication.context import Context
-from hitlbayes.replication.did import TableResult, kept_fit, kept_units
+from hitlbayes.replication.did import kept_fit, kept_units
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.report.blocks import details, figure, table, text
 from hitlbayes.report.plots import plot_workers
 from hitlbayes.report.wording import bracket, decimals, number, outcome_label

@@ -7,7 +7,8 @@ from functools import lru_cache
 import pandas as pd
 
 from hitlbayes.chatlog import read_chats
-from hitlbayes.design.escalation import CONTROL, MatchedTypes, match_by_escalation
+from hitlbayes.design.escalation import match_by_escalation
+from hitlbayes.design.matched_types import CONTROL, MatchedTypes
 from hitlbayes.replication.context import START, Context, chats_path, twin_unit
 from hitlbayes.replication.store import folder_of
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
-from hitlbayes.replication.did import TableResult, published_estimate
+from hitlbayes.replication.did import published_estimate
 from hitlbayes.replication.slim import checked_fit, open_slim, save_slim
 from hitlbayes.replication.specs import Cell, cells, table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import in_units
 from hitlbayes.studies.event_result import EventStudy

@@ -14,9 +14,9 @@ from hitlbayes.errors import DataWarning
 from hitlbayes.published.tables import fact
 from hitlbayes.replication import example_chat
 from hitlbayes.replication.context import Context, chats_path, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "figures"

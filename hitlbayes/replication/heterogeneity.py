@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from hitlbayes.chatlog import Chats, Panel, panel, read_chats
 from hitlbayes.replication.context import START, Context, chats_path, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.slim import checked_fit, open_slim, save_slim
 from hitlbayes.replication.specs import Cell, cells, table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import in_units
 from hitlbayes.spec.toml import Scope

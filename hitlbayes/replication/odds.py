@@ -9,9 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from hitlbayes.replication.context import Context, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult, kept_fit, kept_units
+from hitlbayes.replication.did import kept_fit, kept_units
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.studies.proportional_odds import ProportionalOdds, check_proportional_odds
 

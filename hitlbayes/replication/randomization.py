@@ -9,9 +9,9 @@ from scipy.stats import t
 
 from hitlbayes.design.randomization import randomization_test
 from hitlbayes.replication.context import Context, panel_of, truth_of, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import TableSpec, table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.spec.toml import Scope
 

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from hitlbayes.errors import SpecError
 from hitlbayes.replication.context import SEED, Context, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.lanes import in_lanes
 from hitlbayes.replication.published_results import PublishedResults, published_results
 from hitlbayes.replication.store import only_one
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.tables import PUBLISHED, TABLES, chosen
 from hitlbayes.replication.work import Unit, run_units
 from hitlbayes.report.export import write_table

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from hitlbayes.replication.context import Context, panel_of, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import Cell, cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.spec.priors import fixed
 from hitlbayes.studies.leave_one_out import LeaveOneOut, compare

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, chats_path, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "1"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hitlbayes.replication.context import Context
-from hitlbayes.replication.did import TableResult, did_result, did_units
+from hitlbayes.replication.did import did_result, did_units
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 
 TABLE = "3"

@@ -13,10 +13,11 @@ from hitlbayes.design.escalation import TYPES
 from hitlbayes.diagnostics import Check
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, twin_unit
-from hitlbayes.replication.did import RETRY_FACTOR, TableResult
+from hitlbayes.replication.did import RETRY_FACTOR
 from hitlbayes.replication.escalation import matched_of, truth_of_type, with_outcome
 from hitlbayes.replication.specs import TableSpec, table_spec
 from hitlbayes.replication.store import folder_of, read_json, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import NORMAL_975, EffectRow, in_units
 from hitlbayes.report.wording import outcome_label

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from hitlbayes.design.escalation import CONTROL
+from hitlbayes.design.matched_types import CONTROL
 from hitlbayes.published import table
 from hitlbayes.replication.context import Context, twin_unit
-from hitlbayes.replication.did import RETRY_FACTOR, TableResult
+from hitlbayes.replication.did import RETRY_FACTOR
 from hitlbayes.replication.escalation import matched_of
 from hitlbayes.replication.specs import TableSpec, table_spec
 from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import NORMAL_975
 

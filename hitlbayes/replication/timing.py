@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from hitlbayes.replication.context import Context, chats_path, twin_unit
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.specs import TableSpec, table_spec
 from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.twin.rounds import chat_rounds
 

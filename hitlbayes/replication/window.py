@@ -9,9 +9,10 @@ import pandas as pd
 
 from hitlbayes.chatlog import Panel, flag_crossing, panel, read_chats, without
 from hitlbayes.replication.context import START, Context, chats_path, panel_of, truth_of, twin_unit
-from hitlbayes.replication.did import TableResult, like
+from hitlbayes.replication.did import like
 from hitlbayes.replication.specs import cells, table_spec
 from hitlbayes.replication.store import folder_of, read_json, without_nan, write_json
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import effect_row, in_units
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.replication.context import Context, chats_path
-from hitlbayes.replication.did import TableResult, kept_fit, kept_units
+from hitlbayes.replication.did import kept_fit, kept_units
 from hitlbayes.replication.specs import table_spec
 from hitlbayes.replication.store import folder_of
+from hitlbayes.replication.table_result import TableResult
 from hitlbayes.replication.work import Unit
 from hitlbayes.report.rows import in_units
 from hitlbayes.result import Fit

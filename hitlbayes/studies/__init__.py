@@ -4,10 +4,11 @@ from hitlbayes.studies.did import fit_did
 from hitlbayes.studies.effort import fit_effort
 from hitlbayes.studies.effort_frame import Measure
 from hitlbayes.studies.effort_result import EffortFit
-from hitlbayes.studies.escalation import EscalationFit, fit_escalation
+from hitlbayes.studies.escalation import fit_escalation
 from hitlbayes.studies.escalation_anchor import Anchored, anchor_escalation, anchor_published
 from hitlbayes.studies.escalation_beside import beside as escalation_beside
 from hitlbayes.studies.escalation_joint import JointEscalation, fit_escalation_jointly
+from hitlbayes.studies.escalation_result import EscalationFit
 from hitlbayes.studies.event_result import EventStudy
 from hitlbayes.studies.event_study import fit_event_study
 from hitlbayes.studies.heterogeneity import Heterogeneity, fit_heterogeneity

@@ -39,7 +39,8 @@ from hitlbayes.fitting.factor import Layout
 from hitlbayes.fitting.factor_run import Sampled, sample_factor
 from hitlbayes.fitting.progress import follow
 from hitlbayes.inference.runtime import Progress, session
-from hitlbayes.studies.effort_frame import MEASURES, SETS, Measure, Roles, Takeovers, prepare
+from hitlbayes.studies.effort_columns import SETS, Roles
+from hitlbayes.studies.effort_frame import MEASURES, Measure, Takeovers, prepare
 from hitlbayes.studies.effort_model import focus_of, layout_and_data, shared_levels
 from hitlbayes.studies.effort_result import EffortFit, observed_means
 from hitlbayes.studies.mixed import SEED, Sampling

@@ -11,11 +11,9 @@ import pandas as pd
 
 from hitlbayes.errors import DataWarning, DesignError, SchemaError, SpecError
 from hitlbayes.spec.cells import refuse
-from hitlbayes.spec.predictor import control_columns
+from hitlbayes.studies.effort_columns import Columns, Roles, columns_of, covariates_of
 
-SETS = ("raw", "clock", "sentiment")
 LEVELS = 12  # sentiments with more distinct values are cut at deciles
-COLLINEAR = 1e-6  # share of a column's variance left by those before it below which it says nothing new
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +49,6 @@ MEASURES = (
     Measure("solution_provision", "ordinal", "code 1-3", coded=True),
     Measure("proactivity", "bernoulli", "probability", coded=True),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Names of the columns that say who took over, when, why, and after how much AI."""
-
-    type: str
-    reference: str
-    unit: str
-    time: str
-    ai_rounds: str
-    seconds: str
-    sentiment: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Columns of the predictor, centred; those of covariates have unit variance.
-
-    X : DataFrame (n rows), its columns named by what they say
-    group : for each "type", "clock", "sentiment", "control" or "text"
-    centre, scale : what was taken off and divided by
-    """
-
-    X: pd.DataFrame
-    group: tuple[str, ...]
-    centre: np.ndarray
-    scale: np.ndarray
-
-    def masked(self, adjust: str) -> np.ndarray:
-        """Columns (P, n) of one set: those that it does not adjust for are zero."""
-        used = {"raw": ("type", "control"), "clock": ("type", "control", "clock", "text")}
-        keep = used.get(adjust, ("type", "control", "clock", "text", "sentiment"))
-        return np.array([self.X[c] * (g in keep) for c, g in zip(self.X, self.group, strict=True)], float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,8 +101,8 @@ def prepare(
     )
     frame = frame.sort_values(roles.unit, kind="stable")
     notes += _check_measures(frame, measures=measures, types=named)
-    filled, flags, more = _covariates(frame, roles=roles, missing=missing)
-    columns = _columns(frame, filled, flags, roles=roles, types=named, formula=formula)
+    filled, flags, more = covariates_of(frame, roles=roles, missing=missing)
+    columns = columns_of(frame, filled, flags, roles=roles, types=named, formula=formula)
     overlap, level = _overlap(filled[roles.sentiment], frame["type"], types=named)
     return Takeovers(frame.reset_index(drop=True), named, columns, overlap, level, (*notes, *more))
 
@@ -209,78 +172,6 @@ def _refuse_values(frame: pd.DataFrame, values: pd.Series, measure: Measure) -> 
     bad, expected = tests[measure.family]
     unread = values.isna() & frame[measure.column].notna()
     refuse(frame, bad | unread, f"values of {measure.column!r} that are not {expected}", "correct them")
-
-
-def _covariates(
-    frame: pd.DataFrame, *, roles: Roles, missing: str
-) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
-    """Covariates as numbers without gaps, indicators of what was missing, and notes of how many."""
-    names = list(dict.fromkeys([roles.ai_rounds, roles.seconds, roles.sentiment, roles.text]))
-    values = frame[names].apply(pd.to_numeric, errors="coerce").astype(float)
-    for name in (roles.ai_rounds, roles.seconds, roles.text):
-        refuse(
-            frame,
-            values[name] <= 0,
-            f"values of {name!r} that are not above zero",
-            "rounds, seconds and messages at a takeover are counted from one; correct them",
-        )
-    gaps = values.isna().sum()
-    gaps = gaps[gaps > 0]
-    told = [f"{name} is missing in {n:,} of {len(frame):,} takeovers" for name, n in gaps.items()]
-    if len(gaps) and missing == "refuse":
-        rows = ", ".join(map(str, frame.index[values.isna().any(axis=1)][:5]))
-        raise SchemaError(
-            f"{'; '.join(told)} (the first at index {rows}). Fill them in, leave those "
-            "rows out, or say missing='indicator' to adjust for being missing."
-        )
-    flags = pd.DataFrame({f"{name} missing": values[name].isna().astype(float) for name in gaps.index})
-    notes = tuple(f"{text}; set to the mean, with an indicator" for text in told)
-    return values.fillna(values.mean()), flags, notes
-
-
-def _columns(
-    frame: pd.DataFrame,
-    filled: pd.DataFrame,
-    flags: pd.DataFrame,
-    *,
-    roles: Roles,
-    types: tuple[str, ...],
-    formula: str | None,
-) -> Columns:
-    rounds, seconds = (_unit(np.log(filled[c])) for c in (roles.ai_rounds, roles.seconds))
-    sentiment = _unit(filled[roles.sentiment])
-    raw: dict[str, tuple[str, pd.Series]] = {f"type {t}": ("type", frame["type"] == t) for t in types[1:]}
-    raw |= {name: ("control", values) for name, values in control_columns(frame, formula).items()}
-    raw |= {
-        "log AI rounds": ("clock", rounds),
-        "log seconds": ("clock", seconds),
-        "log AI rounds, squared": ("clock", rounds**2),
-        "log seconds, squared": ("clock", seconds**2),
-        "sentiment": ("sentiment", sentiment),
-        "sentiment, squared": ("sentiment", sentiment**2),
-        "sentiment x log AI rounds": ("sentiment", sentiment * rounds),
-    }
-    raw |= {name: ("clock", values) for name, values in flags.items()}
-    raw |= {"log text": ("text", np.log(filled[roles.text]))}
-    X = pd.DataFrame({name: np.asarray(values, float) for name, (_, values) in raw.items()})
-    kept = [name for name in X if _adds(X[name].to_numpy(), X, before=name)]
-    X, group = X[kept], tuple(raw[name][0] for name in kept)
-    centre = X.mean().to_numpy()
-    scale = np.array([1.0 if g == "type" else X[c].std(ddof=0) for c, g in zip(kept, group, strict=True)])
-    return Columns((X - centre) / scale, group, centre, scale)
-
-
-def _unit(values: pd.Series) -> pd.Series:
-    spread = values.std(ddof=0)
-    return (values - values.mean()) / (spread if spread > 0 else 1.0)
-
-
-def _adds(values: np.ndarray, X: pd.DataFrame, *, before: str) -> bool:
-    """Whether a column says something that a constant and the columns before it do not."""
-    earlier = X.iloc[:, : X.columns.get_loc(before)].to_numpy()
-    basis = np.column_stack([np.ones(len(X)), earlier])
-    rest = values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
-    return bool(np.var(rest) > COLLINEAR * np.var(values)) if np.ptp(values) > 0 else False
 
 
 def _overlap(

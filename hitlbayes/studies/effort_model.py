@@ -10,7 +10,8 @@ import pandas as pd
 from hitlbayes.errors import DesignError
 from hitlbayes.fitting.factor import COUNTS, Data, Layout, Scales
 from hitlbayes.fitting.factor_effects import Focus, short_of
-from hitlbayes.studies.effort_frame import Measure, Roles, Takeovers
+from hitlbayes.studies.effort_columns import Roles
+from hitlbayes.studies.effort_frame import Measure, Takeovers
 
 INTERCEPT_SD = 2.5
 LOG_SCALE = 0.5  # a direct effect of this size on a log scale is as large as one of 1 on a logit scale

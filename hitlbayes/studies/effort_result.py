@@ -14,8 +14,9 @@ import xarray as xr
 from hitlbayes.diagnostics import R_HAT_LIMIT, Check, diagnose, judge, split_r_hat
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.factor import Layout
-from hitlbayes.result import interval
-from hitlbayes.studies.effort_frame import Measure, Roles, Takeovers
+from hitlbayes.studies.effort_columns import Roles
+from hitlbayes.studies.effort_frame import Measure, Takeovers
+from hitlbayes.summaries import interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

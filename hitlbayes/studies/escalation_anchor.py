@@ -25,11 +25,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.design.escalation import ASSUMPTION
+from hitlbayes.design.matched_types import ASSUMPTION
 from hitlbayes.errors import SchemaError, SpecError
 from hitlbayes.published import table
-from hitlbayes.result import Fit, summarise
-from hitlbayes.studies.escalation import EscalationFit
+from hitlbayes.result import Fit
+from hitlbayes.studies.escalation_result import EscalationFit
+from hitlbayes.summaries import summarise
 
 DRAWS = 4000
 SEED = 20240815

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from hitlbayes.design.escalation import MatchedTypes
 from hitlbayes.design.known_pairs import complete_pairs, rematch
+from hitlbayes.design.matched_types import MatchedTypes
 from hitlbayes.errors import DesignError
 from hitlbayes.studies.escalation import frequentist_twin
 

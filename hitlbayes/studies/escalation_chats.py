@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hitlbayes.design.covariates import Covariates, Missing, read_covariates
-from hitlbayes.design.escalation import CONTROL, MatchedTypes
+from hitlbayes.design.matched_types import CONTROL, MatchedTypes
 from hitlbayes.errors import DesignError, SpecError
 from hitlbayes.studies.frames import LOGS
 

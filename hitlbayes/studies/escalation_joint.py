@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.design.escalation import CONTROL, MatchedTypes
+from hitlbayes.design.matched_types import CONTROL, MatchedTypes
 from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.factor import Data, Layout
@@ -30,11 +30,11 @@ from hitlbayes.fitting.factor_effects import Focus, short_of
 from hitlbayes.fitting.factor_run import Sampled, sample_factor
 from hitlbayes.fitting.progress import follow
 from hitlbayes.inference.runtime import session
-from hitlbayes.result import on_scale, summarise
 from hitlbayes.studies.effort_model import INTERCEPT_SD, LOG_SCALE, default_scales
 from hitlbayes.studies.escalation_chats import check_sizes, covariates_of, default_formula, with_outcome
 from hitlbayes.studies.frames import units_of
 from hitlbayes.studies.mixed import SEED, Sampling
+from hitlbayes.summaries import on_scale, summarise
 
 OUTCOMES = {"log_duration": "gaussian", "retrial": "bernoulli", "rating": "ordinal"}
 NAMES = {"gaussian": "lognormal", "bernoulli": "bernoulli", "ordinal": "ordinal"}

@@ -26,7 +26,7 @@ import xarray as xr
 from scipy.sparse import csr_array
 
 from hitlbayes.design.covariates import Covariates
-from hitlbayes.design.escalation import CONTROL
+from hitlbayes.design.matched_types import CONTROL
 from hitlbayes.fitting.changes import average_changes
 from hitlbayes.fitting.model import Model, build_model, outcome_scale
 from hitlbayes.fitting.structure import Structure, encode

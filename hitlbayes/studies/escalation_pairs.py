@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hitlbayes.design.escalation import CONTROL, MatchedTypes
+from hitlbayes.design.matched_types import CONTROL, MatchedTypes
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.pairs import Pairs, Scales, Solved, draw_outer, solve, sum_pairs
 from hitlbayes.fitting.run import Draws

@@ -11,11 +11,12 @@ import pandas as pd
 import xarray as xr
 
 from hitlbayes.errors import SpecError
-from hitlbayes.result import Fit, interval
+from hitlbayes.result import Fit
 from hitlbayes.studies.event_design import event_labels, timing
 from hitlbayes.studies.event_twin import event_twin
 from hitlbayes.studies.labelled import Labels, grouped, grouped_shares
 from hitlbayes.studies.pretrend import PreTrend, pretrend
+from hitlbayes.summaries import interval
 
 By = Literal["relative", "start", "effect", "overall"]
 

@@ -23,13 +23,14 @@ import xarray as xr
 
 from hitlbayes.errors import DesignError, SpecError
 from hitlbayes.fitting.structure import Structure
-from hitlbayes.result import Fit, interval
+from hitlbayes.result import Fit
 from hitlbayes.spec.priors import Prior
 from hitlbayes.studies.frames import Source, from_frame, from_panel
 from hitlbayes.studies.labelled import Labels, fit_labelled, grouped, grouped_shares, labelled_study
 from hitlbayes.studies.mixed import SEED, Device, Sampling
 from hitlbayes.studies.moderators import group_of
 from hitlbayes.studies.structure import check_treatment, did_structure, varies_within
+from hitlbayes.summaries import interval
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel

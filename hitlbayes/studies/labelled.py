@@ -24,12 +24,13 @@ from hitlbayes.fitting.model import Model, build_model, outcome_scale
 from hitlbayes.fitting.naming import plain_labels
 from hitlbayes.fitting.run import Draws
 from hitlbayes.fitting.structure import Structure
-from hitlbayes.result import Fit, on_scale
+from hitlbayes.result import Fit
 from hitlbayes.spec.cells import Cells, category_values
 from hitlbayes.spec.predictor import Design, labelled_design
 from hitlbayes.spec.priors import Prior, fixed, normal
 from hitlbayes.studies.frames import Source, unit_period_means
 from hitlbayes.studies.mixed import Sampling, Study, make_fit, sample_model
+from hitlbayes.summaries import on_scale
 
 WEIGHTS = ("chat", "cell")
 BLOCK = 4_000_000  # draws x rows that are held at once

@@ -19,10 +19,10 @@ from scipy.special import logit
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.fitting.population import category_shares, correlated, mean_response
-from hitlbayes.result import on_scale
 from hitlbayes.spec.priors import Prior
 from hitlbayes.studies.did import did_model
 from hitlbayes.studies.mixed import SEED, Study
+from hitlbayes.summaries import on_scale
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel

@@ -19,9 +19,10 @@ import xarray as xr
 from hitlbayes.errors import SpecError
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.fitting.relaxed import draw_relaxed, fit_relaxed, relaxed_precision, relaxed_rows
-from hitlbayes.result import Fit, interval
+from hitlbayes.result import Fit
 from hitlbayes.studies.did import did_model
 from hitlbayes.studies.mixed import SEED, Device, Sampling, Study, make_fit, sample_model
+from hitlbayes.summaries import interval
 
 if TYPE_CHECKING:
     from hitlbayes.chatlog import Panel

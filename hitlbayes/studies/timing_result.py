@@ -12,8 +12,9 @@ import xarray as xr
 
 from hitlbayes.diagnostics import Check, diagnose, judge
 from hitlbayes.fitting.hazards import competing, incidence
-from hitlbayes.result import Fit, interval
+from hitlbayes.result import Fit
 from hitlbayes.studies.timing_frame import HISTORIES, columns
+from hitlbayes.summaries import interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

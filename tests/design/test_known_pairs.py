@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import hitlbayes as hb
-from hitlbayes.design.escalation import MatchedTypes
+from hitlbayes.design.matched_types import MatchedTypes
 from hitlbayes.errors import DesignError, SpecError
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hitlbayes as hb
-from hitlbayes.design.matching import ALL_TAKEN, NO_CANDIDATE, NO_STRATUM, Matched
+from hitlbayes.design.matched import Matched
+from hitlbayes.design.matching import ALL_TAKEN, NO_CANDIDATE, NO_STRATUM
 from hitlbayes.design.nearest import Limits, nearest_neighbours
 from hitlbayes.errors import DataWarning, DesignError, SchemaError, SpecError
 

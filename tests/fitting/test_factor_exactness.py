@@ -18,9 +18,11 @@ import pytest
 from pymc.model.transform.conditioning import remove_value_transforms
 
 from hitlbayes.fitting import factor_expansion, factor_map, factor_run
-from hitlbayes.fitting.factor import Layout, State, cutpoints
+from hitlbayes.fitting.factor import Layout, State
+from hitlbayes.fitting.factor_density import cutpoints
 from hitlbayes.inference.runtime import session
-from hitlbayes.studies.effort_frame import MEASURES, Roles, prepare
+from hitlbayes.studies.effort_columns import Roles
+from hitlbayes.studies.effort_frame import MEASURES, prepare
 from hitlbayes.studies.effort_model import layout_and_data
 
 DIGITS = 1e-8  # two double-precision sums of some hundred terms, and a determinant of 400 columns

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from hitlbayes.published import table
 from hitlbayes.replication import document_effort, table6
-from hitlbayes.replication.did import TableResult
 from hitlbayes.replication.runner import replicate
+from hitlbayes.replication.table_result import TableResult
 
 SCALE = 0.05  # 32 workers: every type has twenty takeovers or more
 QUIET = Console(quiet=True)

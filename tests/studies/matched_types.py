@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit
 
 import hitlbayes as hb
-from hitlbayes.design.escalation import MatchedTypes
+from hitlbayes.design.matched_types import MatchedTypes
 
 TYPES = ("technical", "emotional", "human", "none")
 SIZES = {"technical": 60, "emotional": 20, "human": 20, "none": 40}

@@ -134,7 +134,8 @@ def test_bad_input_is_refused_with_what_was_found(change, options, error, words:
 
 
 def test_missing_covariates_get_an_indicator_where_asked() -> None:
-    from hitlbayes.studies.effort_frame import MEASURES, Roles, prepare
+    from hitlbayes.studies.effort_columns import Roles
+    from hitlbayes.studies.effort_frame import MEASURES, prepare
 
     roles = Roles(
         "escalation", "technical", "worker_id", "start_time", "ai_rounds", "takeover_seconds",
@@ -150,7 +151,8 @@ def test_missing_covariates_get_an_indicator_where_asked() -> None:
 
 
 def test_missing_measures_are_said_and_kept() -> None:
-    from hitlbayes.studies.effort_frame import MEASURES, Roles, prepare
+    from hitlbayes.studies.effort_columns import Roles
+    from hitlbayes.studies.effort_frame import MEASURES, prepare
     from hitlbayes.studies.effort_model import layout_and_data
 
     roles = Roles(
