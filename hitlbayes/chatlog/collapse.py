@@ -105,8 +105,8 @@ def _cells(chats: ir.Table, by: Sequence[str], aggregates: Mapping[str, ir.Scala
 
 def _with_moments(chats: ir.Table, cells: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Mean and sum of squares about it from exact sums; anew where the squares are too large to be exact."""
-    made = {}
-    for name in [column.removesuffix(":squares") for column in cells if column.endswith(":squares")]:
+    made: dict[str, Any] = {}
+    for name in [c.removesuffix(":squares") for c in map(str, cells) if c.endswith(":squares")]:
         n, sums, squares = (cells[f"{name}:{part}"] for part in ("n", "sum", "squares"))
         if squares.max() >= EXACT:
             again = _cells(chats, by, moments(chats, name=name))
@@ -161,7 +161,7 @@ def histogram(chats: ir.Table, *, by: Sequence[str] = (), name: str, cells: pd.D
         part = pd.factorize(both, use_na_sentinel=False)[0]
         code = code * (part.max(initial=0) + 1) + part
     known = pd.Series(np.arange(len(cells)), index=code[: len(cells)])
-    made = pd.DataFrame({"cell": known.loc[code[len(cells) :]].to_numpy(), "value": long[name]})
+    made = pd.DataFrame({"cell": known.loc[pd.Index(code[len(cells) :])].to_numpy(), "value": long[name]})
     made["n"] = long["histogram_n"]
     return made.sort_values(["cell", "value"], ignore_index=True)
 

@@ -41,6 +41,7 @@ def lay_out(
     layout = _layout(cells, design, structure, slots)
     place = slots.position[code]
     order = np.argsort(place, kind="stable")
+    data: Means | Problem
     if gaussian:
         data = _means(cells, design, structure, slots, code, centre=centre, scale=scale)
     else:
@@ -217,7 +218,6 @@ def _means(
         np.moveaxis(columns.rest, 0, 1),
         _put_groups(structure, slots, first),
         slots.put(basis),
-        np.zeros((0, slots.n_units), np.int32),
         _class(structure, slots),
         slots.put(np.eye(phases)[structure.phase[first]]),
     )

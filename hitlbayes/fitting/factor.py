@@ -25,6 +25,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hitlbayes.inference.problem import Array
+
 COUNTS = ("count", "truncated count")
 SIGNED = ("over", "unit", "period", "tau")  # scales in psi that carry a sign, which no density sees
 
@@ -77,13 +79,13 @@ class Psi(NamedTuple):
     unit, period : (1 + M,) scales of the factor's part and of each measure's own; tau : (G,)
     """
 
-    loading: jax.Array
-    log_sigma: jax.Array
-    over: jax.Array
-    log_gap: jax.Array
-    unit: jax.Array
-    period: jax.Array
-    tau: jax.Array
+    loading: Array
+    log_sigma: Array
+    over: Array
+    log_gap: Array
+    unit: Array
+    period: Array
+    tau: Array
 
 
 class State(NamedTuple):
@@ -93,23 +95,23 @@ class State(NamedTuple):
     """
 
     psi: Psi
-    intercept: jax.Array
-    common: jax.Array
-    own: jax.Array
-    period: jax.Array
-    unit: jax.Array
-    chat: jax.Array
+    intercept: Array
+    common: Array
+    own: Array
+    period: Array
+    unit: Array
+    chat: Array
 
 
 class Scales(NamedTuple):
     """Scales of half-normal priors (of the normal prior of loadings): numbers or arrays like the scales."""
 
-    loading: jax.Array
-    sigma: jax.Array
-    over: jax.Array
-    unit: jax.Array
-    period: jax.Array
-    tau: jax.Array
+    loading: Array
+    sigma: Array
+    over: Array
+    unit: Array
+    period: Array
+    tau: Array
 
 
 class Data(NamedTuple):
@@ -123,18 +125,18 @@ class Data(NamedTuple):
     tallies : for each count measure its distinct values and how often each was seen
     """
 
-    y: jax.Array
-    seen: jax.Array
-    offset: jax.Array
-    X: jax.Array
-    unit: jax.Array
-    period: jax.Array
-    common: jax.Array
-    own: jax.Array
-    tau_of: jax.Array
-    centre: jax.Array
-    spread: jax.Array
-    tallies: tuple[tuple[jax.Array, jax.Array], ...]
+    y: Array
+    seen: Array
+    offset: Array
+    X: Array
+    unit: Array
+    period: Array
+    common: Array
+    own: Array
+    tau_of: Array
+    centre: Array
+    spread: Array
+    tallies: tuple[tuple[Array, Array], ...]
     scales: Scales
 
 

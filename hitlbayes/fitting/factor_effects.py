@@ -64,7 +64,7 @@ def expected(eta: jax.Array, m: int, psi: Psi, layout: Layout) -> jax.Array:
         before = sum(max(k - 2, 0) for k in layout.categories[:m])
         gaps = psi.log_gap[before : before + layout.categories[m] - 2]
         cuts = cutpoints(jnp.zeros(()), gaps)
-        return 1.0 + sum(jax.nn.sigmoid(eta - cut) for cut in cuts)
+        return sum((jax.nn.sigmoid(eta - cut) for cut in cuts), jnp.ones_like(eta))
     mean = jnp.exp(eta)
     if family == "count":
         return mean

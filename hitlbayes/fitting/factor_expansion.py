@@ -15,6 +15,7 @@ import numpy as np
 
 from hitlbayes.fitting.factor import COUNTS, Data, Layout, Psi, State, coefficients, group_effects, predictor
 from hitlbayes.fitting.factor_density import excess, log_likelihood
+from hitlbayes.inference.problem import Array
 from hitlbayes.inference.runtime import SELDOM, quick_jit
 
 LEAST_CURVATURE = 1e-3
@@ -52,7 +53,7 @@ class Anchor(NamedTuple):
     unit_h: jax.Array
 
 
-def own_expansion(eta: jax.Array, psi: Psi, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:
+def own_expansion(eta: Array, psi: Psi, data: Data, layout: Layout) -> tuple[jax.Array, jax.Array]:
     """Score and curvature (M, n) in eta of delays and (as if not truncated) counts; zero elsewhere."""
     score, curvature = [], []
     sigma, over = (iter(a.astype(eta.dtype)) for a in (psi.log_sigma, excess(psi.over)))

@@ -31,6 +31,7 @@ from hitlbayes.fitting.factor_effects import Averages, Focus, averages
 from hitlbayes.fitting.factor_expansion import Anchor, expand
 from hitlbayes.fitting.factor_map import mapped_density, place, single
 from hitlbayes.inference import rotation
+from hitlbayes.inference.problem import Array
 from hitlbayes.inference.runtime import SELDOM, Progress, quick_jit, silent
 from hitlbayes.inference.surrogate import flat
 from hitlbayes.inference.trajectory import SHORT_TURN, settle
@@ -186,7 +187,7 @@ def turn_signs(kept: Kept, *, anchor_measure: int) -> Kept:
     """Draws with the anchor measure's loading positive, and scales without their signs."""
     sign = np.sign(kept.psi.loading[..., anchor_measure])
 
-    def turned(part: np.ndarray) -> np.ndarray:
+    def turned(part: Array) -> Array:
         return np.concatenate([part[..., :1] * sign[..., None, None], part[..., 1:]], axis=-1)
 
     psi = unsigned(kept.psi._replace(loading=kept.psi.loading * sign[..., None]))

@@ -95,9 +95,9 @@ def refuse_constant(cells: Cells) -> None:
         The outcome is the same in every observation: there is nothing to estimate.
     """
     if cells.family == "ordinal":
-        constant = np.count_nonzero(cells.stats.sum(axis=0)) < 2
+        constant = int(np.count_nonzero(cells.stats.sum(axis=0))) < 2
     elif cells.family == "bernoulli":
-        constant = cells.stats.sum() in (0.0, cells.n.sum())
+        constant = float(cells.stats.sum()) in (0.0, float(cells.n.sum()))
     elif cells.family == "count":
         constant = len(cells.values) < 2
     else:

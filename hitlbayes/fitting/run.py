@@ -2,7 +2,7 @@
 
 Gaussian models are integrated (`hitlbayes.inference.gaussian`); where the importance weights cannot be
 trusted, No-U-Turn draws of the hyperparameters take their place. The others are sampled in Laplace
-coordinates (`hitlbayes.inference.sampler`).
+coordinates (`hitlbayes.inference.sampler`), by No-U-Turn draws where split trajectories diverge.
 """
 
 from __future__ import annotations
@@ -212,6 +212,7 @@ def _run_hmc(
             "angle": sampled.angle,
         }
     )
-    return Draws(
-        posterior, effects, stats, "split Hamiltonian in Laplace coordinates", float("nan"), float("nan")
-    )
+    sampler = "split Hamiltonian in Laplace coordinates"
+    if sampled.diverged is not None:
+        sampler = f"NUTS in Laplace coordinates ({sampled.diverged:.0%} of split trajectories diverged)"
+    return Draws(posterior, effects, stats, sampler, float("nan"), float("nan"))

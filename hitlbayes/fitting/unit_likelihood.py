@@ -218,7 +218,7 @@ def row_loglik(family: str, at: jax.Array, moves: jax.Array, stats: jax.Array, c
     if family == "ordinal":
         upper, both, constant = stats[1:], stats[:-1] + stats[1:], stats[1:-1].T @ log1mexp(jnp.diff(cut))
     else:
-        upper, both, cut, constant = stats[1:], stats[:1], jnp.zeros(1, at.dtype), 0.0
+        upper, both, cut, constant = stats[1:], stats[:1], jnp.zeros(1, at.dtype), jnp.zeros((), at.dtype)
     made = jnp.sum(upper, axis=0) * eta + (constant - upper.T @ cut)
     for k in range(len(cut)):
         made -= both[k] * jnp.log(1.0 + rows * (nodes * jnp.exp(-cut[k])))

@@ -104,8 +104,8 @@ def _climb(anchor: Anchor, problem: Problem, beliefs: Beliefs, *, layout: Layout
     def negative(move: np.ndarray) -> tuple[float, np.ndarray]:
         psi = centre.copy()
         psi[free] += move
-        value, slope = hyper_density(psi, anchor, problem, beliefs, layout=layout)
-        value, slope = float(value), np.asarray(slope)[free]
+        found = hyper_density(psi, anchor, problem, beliefs, layout=layout)
+        value, slope = float(found[0]), np.asarray(found[1])[free]
         if not (np.isfinite(value) and np.all(np.isfinite(slope))):
             return 1e300, np.zeros_like(move)
         return -value, -slope

@@ -16,7 +16,7 @@ import numpy as np
 
 from hitlbayes.inference import hmc
 from hitlbayes.inference.effects import Focus
-from hitlbayes.inference.problem import Layout
+from hitlbayes.inference.problem import Array, Layout
 from hitlbayes.inference.runtime import SELDOM, SMALL, Progress, in_threads, on_processor, quick_jit
 
 T = TypeVar("T")
@@ -34,9 +34,9 @@ class Record(NamedTuple):
     """
 
     kept: hmc.Kept
-    acceptance: jax.Array
-    diverged: jax.Array
-    slope: jax.Array
+    acceptance: Array
+    diverged: Array
+    slope: Array
 
 
 class Storage(NamedTuple):
@@ -152,15 +152,12 @@ def run_chains(
     progress("sampling", 0.1 + 0.9 * sum(done) / (blocks * chains))
     # Chains of an interrupted run may have come to different blocks.
     while behind := [i for i in range(chains) if done[i] == min(done) < blocks]:
+
+        def keep_behind(i: int, walker: hmc.Walker, record: Record) -> None:
+            keep(behind[i], walker, record)
+
         now = [at[i] for i in behind]
-        advance_each(
-            now,
-            target,
-            focus,
-            adapt=False,
-            layout=layout,
-            keep=lambda i, walker, record, behind=tuple(behind): keep(behind[i], walker, record),
-        )
+        advance_each(now, target, focus, adapt=False, layout=layout, keep=keep_behind)
     return kept
 
 

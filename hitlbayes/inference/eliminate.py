@@ -17,7 +17,7 @@ from hitlbayes.inference import linear
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.hyper import Hyper
 from hitlbayes.inference.linear import Matrix, Vector
-from hitlbayes.inference.problem import Layout, Problem
+from hitlbayes.inference.problem import Array, Layout, Problem
 from hitlbayes.inference.shocks import by_unit, pairs
 from hitlbayes.inference.sums import over_slots, total
 
@@ -37,16 +37,26 @@ class Units(NamedTuple):
     low: Matrix
 
 
-def unit_system(hyper: Hyper, Q: jax.Array, problem: Problem, layout: Layout) -> Units:
-    """Factor of every unit's block once its shocks are integrated out, in the hyperparameters' precision."""
+def unit_system(
+    hyper: Hyper,
+    Q: jax.Array,
+    *,
+    basis: Array,
+    unit_class: Array,
+    layout: Layout,
+    column: Array | None = None,
+) -> Units:
+    """Factor of every unit's block once its shocks are integrated out, in the hyperparameters' precision.
+
+    basis, unit_class, column : as in `hitlbayes.inference.problem.Problem`; without column, columns are units
+    """
     keep = jax.lax.optimization_barrier(1.0 / (1.0 + hyper.shock.astype(Q.dtype) ** 2 * Q))
     weight, wide = Q * keep, hyper.block.dtype
-    curvature = tuple(
-        by_unit(over_slots(weight * problem.basis[i] * problem.basis[j]), problem.column, layout.n_units)
-        for i, j in pairs(layout.width)
-    )
+    curvature = tuple(over_slots(weight * basis[i] * basis[j]) for i, j in pairs(layout.width))
+    if column is not None:
+        curvature = tuple(by_unit(a, column, layout.n_units) for a in curvature)
     curvature = tuple(a.astype(wide) for a in curvature)
-    return Units(keep, curvature, *unit_factors(hyper, curvature, problem.unit_class, layout=layout))
+    return Units(keep, curvature, *unit_factors(hyper, curvature, unit_class, layout=layout))
 
 
 def unit_factors(

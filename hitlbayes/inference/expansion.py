@@ -15,6 +15,7 @@ from hitlbayes.inference.eliminate import reduce_outer, unit_system
 from hitlbayes.inference.hyper import Hyper, unpack_hyper
 from hitlbayes.inference.outer import OuterSystem, make_system
 from hitlbayes.inference.problem import (
+    Array,
     Beliefs,
     Layout,
     Problem,
@@ -30,10 +31,10 @@ from hitlbayes.spec.families import dataset_loglik, row_loglik, row_terms
 class State(NamedTuple):
     """A point of the model: psi (k,), outer (m,), unit (N, q), shock (T, C)."""
 
-    psi: jax.Array
-    outer: jax.Array
-    unit: jax.Array
-    shock: jax.Array
+    psi: Array
+    outer: Array
+    unit: Array
+    shock: Array
 
 
 class Anchor(NamedTuple):
@@ -51,21 +52,21 @@ class Anchor(NamedTuple):
     system : M made ready for any scales
     """
 
-    psi: jax.Array
-    root: jax.Array
-    outer: jax.Array
-    cut: jax.Array
-    eta: jax.Array
-    inside: jax.Array
-    at: jax.Array
-    counts: jax.Array
-    above: jax.Array
-    curvature: jax.Array
-    pseudo: jax.Array
-    cross: jax.Array
-    Q: jax.Array
-    M: jax.Array
-    g: jax.Array
+    psi: Array
+    root: Array
+    outer: Array
+    cut: Array
+    eta: Array
+    inside: Array
+    at: Array
+    counts: Array
+    above: Array
+    curvature: Array
+    pseudo: Array
+    cross: Array
+    Q: Array
+    M: Array
+    g: Array
     system: OuterSystem
 
 
@@ -123,7 +124,9 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     g = jnp.concatenate([X @ pseudo.reshape(-1), pull - bend.T @ (crossing @ inside.reshape(-1))])
     shape = (layout.slots, layout.columns)
     Q = gather(curvature, problem.shock, shape)
-    units = unit_system(hyper, Q, problem, layout)
+    units = unit_system(
+        hyper, Q, basis=problem.basis, unit_class=problem.unit_class, column=problem.column, layout=layout
+    )
     less_M, less_g = reduce_outer(
         gather(kappa, problem.shock, shape),
         gather(pseudo, problem.shock, shape),

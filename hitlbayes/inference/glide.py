@@ -66,7 +66,7 @@ def turned_by(angle: jax.Array, z: jax.Array, p: jax.Array) -> tuple[jax.Array, 
 def rebound(z: jax.Array, p: jax.Array, angle: jax.Array, walls: Walls) -> tuple[jax.Array, jax.Array]:
     """(z, p) turned by an angle; at each wall that is met on the way, the momentum is reflected."""
 
-    def go(at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def go(at: tuple[jax.Array, jax.Array, jax.Array, int]) -> tuple[jax.Array, jax.Array, jax.Array, int]:
         z, p, left, met = at
         when = meeting(z, p, walls)
         first = jnp.argmin(when)

@@ -146,12 +146,12 @@ def draw(
     )
     own = normals(k_own, layout.n_units).astype(target.problem.X.dtype)
     kept = describe(reached.beside, own, target, focus, layout=layout)
-    at = jax.tree.map(
+    z, value, slope, kept = jax.tree.map(
         lambda new, old: jnp.where(end.taken, new, old),
         (reached.z, reached.value, reached.slope, kept),
         (walker.z, walker.value, walker.slope, walker.kept),
     )
-    return Walker(*at, end.log_angle, end.averages, key), Step(end.acceptance, end.diverged)
+    return Walker(z, value, slope, kept, end.log_angle, end.averages, key), Step(end.acceptance, end.diverged)
 
 
 def describe(point: Point, normal: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:

@@ -63,8 +63,10 @@ def weigh(
     FitError
         The weights are not finite, because the density has no bound.
     """
-    points, values, proposals = np.zeros((0, signs.shape[1])), np.zeros(0), []
-    log_q, sizes, size = np.zeros((0, 0)), [], first
+    points, values, log_q = np.zeros((0, signs.shape[1])), np.zeros(0), np.zeros((0, 0))
+    proposals: list[Proposal] = []
+    sizes: list[int] = []
+    size = first
     for number in range(ROUNDS):
         progress("weighing draws", 0.3 + 0.05 * number)
         new = propose(proposal, signs, size=size, rng=rng)

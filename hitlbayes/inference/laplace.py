@@ -82,7 +82,8 @@ def split(few: jax.Array, many: jax.Array, layout: Layout) -> Coordinates:
 
 def by_role(z: jax.Array, layout: Layout) -> Coordinates:
     """Flat coordinates (n,) by role."""
-    return split(*jnp.split(z, [layout.n_hyper + layout.n_outer]), layout)
+    head, rest = jnp.split(z, [layout.n_hyper + layout.n_outer])
+    return split(head, rest, layout)
 
 
 class _Parts(NamedTuple):

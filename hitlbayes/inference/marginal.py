@@ -117,7 +117,7 @@ def log_densities(psi: jax.Array, data: Means, beliefs: Beliefs, *, layout: Layo
 
 def values(psi: jax.Array, sums: Sums, data: Means, beliefs: Beliefs, *, layout: Layout) -> jax.Array:
     """`log_densities` from the units' sums at each of psi."""
-    return jax.lax.map(lambda at: solve(*at, data, beliefs, layout=layout).value, (psi, sums))
+    return jax.lax.map(lambda at: solve(at[0], at[1], data, beliefs, layout=layout).value, (psi, sums))
 
 
 # Products of matrices are most of it, which are as fast however loops are compiled.

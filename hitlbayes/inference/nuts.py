@@ -1,19 +1,24 @@
 """No-U-Turn sampling by NumPyro: the fallback where a faster scheme cannot be trusted, and the check.
 
 The same densities in the same coordinates: `sample_hyper_by_nuts` draws the hyperparameters of a Gaussian
-model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coordinates.
+model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coordinates of the others.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import MCMC, NUTS
 
-from hitlbayes.inference.hmc import Target
-from hitlbayes.inference.laplace import log_density
+from hitlbayes.inference.chains import Record
+from hitlbayes.inference.effects import Focus
+from hitlbayes.inference.hmc import Kept, Target, describe
+from hitlbayes.inference.laplace import by_role, density_and_point, log_density
 from hitlbayes.inference.marginal import Means, log_densities
+from hitlbayes.inference.normals import normals
 from hitlbayes.inference.problem import Beliefs, Layout
 from hitlbayes.inference.runtime import Progress, silent
 
@@ -45,15 +50,31 @@ def sample_hyper_by_nuts(
 
 
 def sample_latent_by_nuts(
-    target: Target, *, layout: Layout, draws: int, chains: int, seed: int, warmup: int = 300
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of Laplace coordinates (chains, draws, n), and which of them diverged (chains, draws)."""
+    target: Target, focus: Focus, *, layout: Layout, draws: int, chains: int, seed: int, warmup: int = WARMUP
+) -> Record:
+    """Draws in Laplace coordinates (chains, draws, ...), as the split Hamiltonian sampler keeps them."""
 
     def potential(z: jax.Array) -> jax.Array:
-        return -log_density(z, *target, layout=layout)
+        return -log_density(z, target.anchor, target.problem, target.beliefs, layout=layout)
 
     start = jnp.zeros(layout.n_latent)
-    return _nuts(potential, start, draws=draws, chains=chains, seed=seed, warmup=warmup)
+    z, diverging = _nuts(potential, start, draws=draws, chains=chains, seed=seed, warmup=warmup)
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), (chains, draws))
+    kept = jax.tree.map(np.asarray, _told(z, keys, target, focus, layout=layout))
+    return Record(kept, np.ones(diverging.shape), diverging, np.zeros((*diverging.shape, layout.n_hyper)))
+
+
+@partial(jax.jit, static_argnames="layout")
+def _told(z: jax.Array, keys: jax.Array, target: Target, focus: Focus, *, layout: Layout) -> Kept:
+    """What is kept of coordinates (chains, draws, n)."""
+
+    def one(at: tuple[jax.Array, jax.Array]) -> Kept:
+        z, key = at
+        roles = by_role(z, layout)
+        _, point = density_and_point(roles, target.anchor, target.problem, target.beliefs, layout=layout)
+        return describe(point, normals(key, layout.n_units), target, focus, layout=layout)
+
+    return jax.lax.map(lambda chain: jax.lax.map(one, chain), (z, keys))
 
 
 def _nuts(

@@ -19,15 +19,15 @@ axis, so that inner loops are long and never divide an index.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from hitlbayes.inference.blocks import BLOCKS
 
-Array = jax.Array | np.ndarray
+# numpy's outside of compiled programs, JAX's within: the same records and functions serve both.
+Array: TypeAlias = Any
 
 
 class Problem(NamedTuple):

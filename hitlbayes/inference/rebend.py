@@ -92,7 +92,7 @@ def _most_symmetric(scale: np.ndarray, weights: np.ndarray) -> float:
     deciles = np.maximum(np.interp((0.1, 0.5, 0.9), below, scale[order]), SMALLEST)
 
     def skewness(bend: float) -> float:
-        low, middle, high = coordinate_of(deciles, bend)
+        low, middle, high = coordinate_of(deciles, np.array(bend))
         return max(float(abs(high + low - 2.0 * middle) / max(high - low, SMALLEST)), BY_CHANCE)
 
     # Of those that chance cannot tell apart, the straightest.

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.normals import normals
+from hitlbayes.inference.problem import Array
 from hitlbayes.inference.runtime import SMALL, Progress, in_threads, known_options, silent
 from hitlbayes.inference.surrogate import Surrogate, fitted
 from hitlbayes.inference.trajectory import afresh, ended, jittered, rotations, travel
@@ -30,8 +31,8 @@ Record = Callable[[jax.Array, Any], Any]
 class Place(NamedTuple):
     """Coordinates: psi (k,) of the hyperparameters, rest (n - k,)."""
 
-    psi: jax.Array
-    rest: jax.Array
+    psi: Array
+    rest: Array
 
 
 class Near(NamedTuple):
@@ -54,10 +55,10 @@ class Walker(NamedTuple):
 
     z: Place
     slope: Place
-    value: jax.Array
-    key: jax.Array
-    log_angle: jax.Array
-    averages: jax.Array
+    value: Array
+    key: Array
+    log_angle: Array
+    averages: Array
 
 
 class Turns(NamedTuple):
@@ -160,7 +161,8 @@ def run(
     what: str = "sampling",
 ) -> tuple[list[Walker], Turns]:
     """`draws` draws of every chain, rounded up to whole blocks while the angle adapts."""
-    blocks, kept = -(-draws // BLOCK), [[] for _ in walkers]
+    blocks = -(-draws // BLOCK)
+    kept: list[list[Any]] = [[] for _ in walkers]
     flag = jnp.asarray(adapt)
     for block in range(blocks):
         now = list(walkers)
@@ -200,9 +202,9 @@ def _draw(
     end = ended(
         reached, uniform=uniform[1], log_angle=walker.log_angle, averages=walker.averages, adapt=adapt
     )
-    at = jax.tree.map(
+    z, slope, value = jax.tree.map(
         lambda new, old: jnp.where(end.taken, new, old),
         (reached.z, reached.slope, reached.value),
         (walker.z, walker.slope, walker.value),
     )
-    return Walker(*at, key, end.log_angle, end.averages), end.acceptance, end.diverged
+    return Walker(z, slope, value, key, end.log_angle, end.averages), end.acceptance, end.diverged

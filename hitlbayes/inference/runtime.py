@@ -38,10 +38,10 @@ def session() -> Iterator[None]:
 @contextmanager
 def _cache() -> Iterator[None]:
     folder = os.environ.get("HITLBAYES_CACHE", str(Path.home() / ".cache" / "hitlbayes"))
-    if jax.config.jax_compilation_cache_dir is not None or not folder:
+    if jax.config.jax_compilation_cache_dir is not None or not folder:  # type: ignore[attr-defined]
         yield
         return
-    before = jax.config.jax_persistent_cache_min_compile_time_secs
+    before = jax.config.jax_persistent_cache_min_compile_time_secs  # type: ignore[attr-defined]
     jax.config.update("jax_compilation_cache_dir", str(Path(folder) / f"jax-{jax.__version__}"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     try:
@@ -86,7 +86,7 @@ def known_options(wanted: Options) -> Options:
 @cache
 def _is_known(name: str, value: bool | int | str) -> bool:
     try:
-        jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: value})
+        jax.jit(lambda x: x).lower(1.0).compile(compiler_options={name: value})  # type: ignore[dict-item]
     except Exception:
         return False
     return True
@@ -115,7 +115,7 @@ def quick_jit(
 
 def on_processor() -> bool:
     """Whether this thread computes on a processor, not on an accelerator."""
-    device = jax.config.jax_default_device
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
     return (jax.default_backend() if device is None else getattr(device, "platform", device)) == "cpu"
 
 
@@ -150,7 +150,7 @@ def meanwhile(task: Callable[[], object]) -> Iterator[None]:
 
 def _as_here(task: Callable[..., T]) -> Callable[..., T]:
     """The task with this thread's precision and device, which are settings of a thread."""
-    device = jax.config.jax_default_device
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
     def inside(*args: Any) -> T:
         with jax.enable_x64(True), jax.default_device(device):

@@ -12,6 +12,7 @@ With V = 1 / (1 + tau^2 Q), l the pseudo-slope, a the unit's basis and u its eff
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -45,12 +46,11 @@ def spread(by_shock: jax.Array, shock: jax.Array) -> jax.Array:
     return by_shock.reshape(-1)[shock] if shock.shape[0] else by_shock
 
 
-def gather(by_row: jax.Array, shock: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def gather(by_row: jax.Array, shock: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Sum over the rows of each shock: (..., R) to (..., T, C)."""
     if not shock.shape[0]:
         return by_row
-    size = shape[0] * shape[1]
-    summed = jax.ops.segment_sum(by_row.T, shock, size, indices_are_sorted=True)
+    summed = jax.ops.segment_sum(by_row.T, shock, math.prod(shape), indices_are_sorted=True)
     return summed.T.reshape(*by_row.shape[:-1], *shape)
 
 

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hitlbayes.inference.glide import Few, Walls, glide
+from hitlbayes.inference.problem import Array
 from hitlbayes.inference.sums import total
 from hitlbayes.inference.surrogate import Surrogate, slope_at
 
@@ -182,7 +183,7 @@ def adapted(averages: jax.Array, acceptance: jax.Array) -> tuple[jax.Array, jax.
     return log_angle, jnp.stack([error, eta * log_angle + (1 - eta) * mean, t + 1.0])
 
 
-def afresh(log_angle: jax.Array) -> jax.Array:
+def afresh(log_angle: Array) -> Array:
     """The state of dual averaging (3,) before its first step, which forgets the angle."""
     return jnp.stack([jnp.zeros_like(log_angle), log_angle, jnp.ones_like(log_angle)])
 

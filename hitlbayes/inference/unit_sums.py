@@ -30,7 +30,7 @@ class Part(NamedTuple):
     y : (T, n) mean outcome
     own, rest : (q, P, n), (T, R, n) mean covariates, as `hitlbayes.inference.columns.Columns` makes them
     groups : one (T, n) index per crossed group
-    basis : (q, T, n); unit_class : (n,); column : empty, for columns are units here
+    basis : (q, T, n); unit_class : (n,)
     phase : (G, T, n) one where a residual SD applies, else zero (a gather would be far slower than a product)
     """
 
@@ -40,7 +40,6 @@ class Part(NamedTuple):
     rest: Array
     groups: tuple[Array, ...]
     basis: Array
-    column: Array
     unit_class: Array
     phase: Array
 
@@ -75,7 +74,7 @@ def in_parts(every: Part, *, n_outer: int) -> Part:
     while slots * n_units > AT_ONCE * count and n_units % (2 * count) == 0 and n_outer**2 < AT_ONCE:
         count *= 2
 
-    def cut(a: np.ndarray) -> np.ndarray:
+    def cut(a: Array) -> Array:
         return np.moveaxis(a.reshape(*a.shape[:-1], count, n_units // count), -2, 0)
 
     return Part(*(tuple(map(cut, a)) if isinstance(a, tuple) else cut(a) for a in every))
@@ -86,7 +85,8 @@ def eliminate(hyper: Hyper, part: Part, *, layout: Layout) -> Eliminated:
     # Kept apart, or the compiler computes Q and its divisions anew for every sum that they enter.
     precision = jnp.tensordot(jnp.exp(-2.0 * hyper.log_sigma).astype(part.n.dtype), part.phase, 1)
     Q = jax.lax.optimization_barrier(part.n * precision)
-    return Eliminated(Q, Q * part.y, unit_system(hyper, Q, part, layout))
+    units = unit_system(hyper, Q, basis=part.basis, unit_class=part.unit_class, layout=layout)
+    return Eliminated(Q, Q * part.y, units)
 
 
 def unit_sums(hyper: Hyper, part: Part, *, layout: Layout) -> Sums:

@@ -206,7 +206,7 @@ def _by_cell(frame: pd.DataFrame) -> pd.DataFrame:
     }
     for label, prefix in (("worker-periods", "by_cell"), ("chats", "posterior")):
         shown[f"by {label} [95% ETI]"] = [_estimate(row, prefix=prefix) for row in rows]
-    shown |= {"simulated, by worker-periods": frame["by_cell_truth"], "by chats": frame["truth"]}
+    shown |= {"simulated, by worker-periods": list(frame["by_cell_truth"]), "by chats": list(frame["truth"])}
     return pd.DataFrame(shown)
 
 

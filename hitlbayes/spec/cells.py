@@ -88,7 +88,8 @@ def cells_of_panel(panel, *, outcome: str, family: str | None = None) -> Cells:
     family = family or panel.outcomes[outcome]
     frame = panel.cells
     own = [c for c in frame.columns if ":" not in str(c) and c != "n"]
-    labels, values = (), np.zeros((0, 2))
+    labels: tuple = ()
+    values = np.zeros((0, 2))
     if family == "ordinal":
         labels = tuple(panel.categories[outcome])
         stats = frame[[f"{outcome}:{label}" for label in labels]].to_numpy(float)
@@ -198,7 +199,7 @@ def _weighted(frame: pd.DataFrame, y: pd.Series, keys: list[str], precision: str
     w = frame[precision].astype(float)
     refuse(
         frame,
-        ~(np.isfinite(w) & (w > 0)),
+        ~((w > 0) & (w < np.inf)),
         f"precision {precision!r} is not positive",
         "expected weights above zero",
     )

@@ -90,7 +90,7 @@ def columns_of(
     rounds, seconds = (_unit(np.log(filled[c])) for c in (roles.ai_rounds, roles.seconds))
     sentiment = _unit(filled[roles.sentiment])
     raw: dict[str, tuple[str, pd.Series]] = {f"type {t}": ("type", frame["type"] == t) for t in types[1:]}
-    raw |= {name: ("control", values) for name, values in control_columns(frame, formula).items()}
+    raw |= {str(name): ("control", values) for name, values in control_columns(frame, formula).items()}
     raw |= {
         "log AI rounds": ("clock", rounds),
         "log seconds": ("clock", seconds),
@@ -100,14 +100,14 @@ def columns_of(
         "sentiment, squared": ("sentiment", sentiment**2),
         "sentiment x log AI rounds": ("sentiment", sentiment * rounds),
     }
-    raw |= {name: ("clock", values) for name, values in flags.items()}
+    raw |= {str(name): ("clock", values) for name, values in flags.items()}
     raw |= {"log text": ("text", np.log(filled[roles.text]))}
     X = pd.DataFrame({name: np.asarray(values, float) for name, (_, values) in raw.items()})
-    kept = [name for name in X if _adds(X[name].to_numpy(), X, before=name)]
+    kept = [name for name in map(str, X) if _adds(X[name].to_numpy(), X, before=name)]
     X, group = X[kept], tuple(raw[name][0] for name in kept)
     centre = X.mean().to_numpy()
     scale = np.array([1.0 if g == "type" else X[c].std(ddof=0) for c, g in zip(kept, group, strict=True)])
-    return Columns((X - centre) / scale, group, centre, scale)
+    return Columns(X.sub(centre).div(scale), group, centre, scale)
 
 
 def _unit(values: pd.Series) -> pd.Series:

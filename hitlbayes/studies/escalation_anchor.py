@@ -69,7 +69,7 @@ class Anchored:
 
     def summary(self, prob: float = 0.95, kind: str = "eti") -> pd.DataFrame:
         """Each type's effect, free and anchored, the weighted sums, the anchor, and the gap between them."""
-        named = {}
+        named: dict[str, np.ndarray] = {}
         for name in ("free", "anchored"):
             named |= {f"{t}, {name}": self.draws[name].sel(type=t).to_numpy() for t in self.types}
             named[f"weighted sum, {name}"] = (self.draws[name] @ self.draws["weight"]).to_numpy()
@@ -144,12 +144,12 @@ def anchor_escalation(fit: EscalationFit, did: Fit, *, pool: bool = True) -> Anc
         raise SpecError(f"the average effect is on {did.scope} chats; the types are of eligible ones.")
     if fit.synthetic != did.synthetic:
         raise SpecError("one of the two fits is of simulated chats and the other is not.")
-    average, name = did.effects("chat")["att"], "pooled" if pool else "unpooled"
+    average, name = did.effects("chat")["att"].to_numpy().ravel(), "pooled" if pool else "unpooled"
     percent = fit.units == "percent"
     effect = fit.draws[f"{name}_linear"] if percent else fit.draws[name]
     return anchor_types(
         effect,
-        np.log1p(average / 100).to_numpy().ravel() if percent else average.to_numpy().ravel(),
+        np.log1p(average / 100) if percent else average,
         sizes=fit.draws["size"].to_numpy(),
         units="log points" if percent else fit.units,
         source="synthetic" if fit.synthetic else "data",

@@ -27,6 +27,7 @@ def event_twin(
     """
     keys = [c for c in ("unit", "period", "treated", "post", "treatment") if c in fit.cells]
     rows = fit.cells[keys].drop_duplicates(["unit", "period"])
+    assert fit.means is not None  # every event study has a treatment
     frame = fit.means.merge(rows, on=["unit", "period"], how="left", validate="one_to_one")
     told = labels(frame)
     estimate, covariance, size = saturated(frame, told)

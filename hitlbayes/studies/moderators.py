@@ -91,7 +91,7 @@ def group_of(
     group = group.remove_unused_categories()
     if not 2 <= len(group.categories) <= MOST:
         raise SpecError(f"{name!r} makes {len(group.categories)} groups; expected 2 to {MOST}: choose bins=.")
-    return name, group.rename_categories([str(label) for label in group.categories])
+    return name, group.rename_categories(str)
 
 
 def _cut(values: pd.Series, unit: pd.Series, *, bins: int | Sequence[float], name: str) -> pd.Categorical:
@@ -107,7 +107,9 @@ def _cut(values: pd.Series, unit: pd.Series, *, bins: int | Sequence[float], nam
         edges = np.asarray(list(bins), float)
     outside = (numbers < edges[0]) | (numbers > edges[-1])
     if outside.any():
-        raise SpecError(f"{int(outside.sum())} cells have {name!r} outside bins={list(bins)}; widen them.")
+        raise SpecError(
+            f"{int(outside.sum())} cells have {name!r} outside bins={edges.tolist()}; widen them."
+        )
     labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     return pd.Categorical(
         np.array(labels)[np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(labels) - 1)],

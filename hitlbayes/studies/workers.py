@@ -87,12 +87,12 @@ def effect_by_level(fit: Fit, *, groups: int = 3) -> xr.DataArray:
     ('chain', 'draw', 'level')
     """
     own = fit.worker_effects()
-    level = fit.posterior["posterior"][f"{fit.unit_name}_level"]
+    level = fit.posterior["posterior"].to_dataset()[f"{fit.unit_name}_level"]
     keep = level[fit.unit_name].isin(own["unit"].to_numpy()).to_numpy()
-    level = level.isel({fit.unit_name: np.flatnonzero(keep)}).transpose("chain", "draw", ...).to_numpy()
+    level = level.isel({fit.unit_name: np.flatnonzero(keep)}).transpose("chain", "draw", ...)
     if not 2 <= groups <= level.shape[-1]:
         raise SpecError(f"groups is {groups}; expected 2 to {level.shape[-1]}, the number of treated units.")
-    order = np.argsort(level, axis=-1, kind="stable")
+    order = np.argsort(level.to_numpy(), axis=-1, kind="stable")
     sorted_effects = np.take_along_axis(own.transpose("chain", "draw", "unit").to_numpy(), order, axis=-1)
     parts = np.array_split(np.arange(level.shape[-1]), groups)
     made = np.stack([sorted_effects[..., part].mean(axis=-1) for part in parts], axis=-1)
