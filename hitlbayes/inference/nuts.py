@@ -6,6 +6,7 @@ model from its exact marginal density; `sample_latent_by_nuts` draws Laplace coo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -43,25 +44,23 @@ def sample_hyper_by_nuts(
     def potential(p: jax.Array) -> jax.Array:
         return -log_densities(p[None], data, beliefs, layout=layout)[0]
 
-    points, diverging = _nuts(
-        potential, jnp.asarray(psi), draws=draws, chains=chains, seed=seed, warmup=WARMUP
-    )
-    return points.reshape(-1, points.shape[-1]), diverging
+    points, told = _nuts(potential, jnp.asarray(psi), draws=draws, chains=chains, seed=seed)
+    return points.reshape(-1, points.shape[-1]), told["diverging"]
 
 
 def sample_latent_by_nuts(
-    target: Target, focus: Focus, *, layout: Layout, draws: int, chains: int, seed: int, warmup: int = WARMUP
+    target: Target, focus: Focus, *, layout: Layout, draws: int, chains: int, seed: int
 ) -> Record:
-    """Draws in Laplace coordinates (chains, draws, ...), as the split Hamiltonian sampler keeps them."""
+    """Draws in Laplace coordinates (chains, draws, ...), kept as split trajectories' are, but for slopes."""
 
     def potential(z: jax.Array) -> jax.Array:
         return -log_density(z, target.anchor, target.problem, target.beliefs, layout=layout)
 
-    start = jnp.zeros(layout.n_latent)
-    z, diverging = _nuts(potential, start, draws=draws, chains=chains, seed=seed, warmup=warmup)
+    z, told = _nuts(potential, jnp.zeros(layout.n_latent), draws=draws, chains=chains, seed=seed)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), (chains, draws))
     kept = jax.tree.map(np.asarray, _told(z, keys, target, focus, layout=layout))
-    return Record(kept, np.ones(diverging.shape), diverging, np.zeros((*diverging.shape, layout.n_hyper)))
+    slope = np.full((chains, draws, layout.n_hyper), np.nan)
+    return Record(kept, told["accept_prob"], told["diverging"], slope)
 
 
 @partial(jax.jit, static_argnames="layout")
@@ -78,12 +77,13 @@ def _told(z: jax.Array, keys: jax.Array, target: Target, focus: Focus, *, layout
 
 
 def _nuts(
-    potential, start: jax.Array, *, draws: int, chains: int, seed: int, warmup: int
-) -> tuple[np.ndarray, np.ndarray]:
+    potential: Callable[[jax.Array], jax.Array], start: jax.Array, *, draws: int, chains: int, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Points (chains, draws, n), and of each whether it diverged and the mean acceptance on its way."""
     kernel = NUTS(potential_fn=potential, target_accept_prob=0.9)
     mcmc = MCMC(
         kernel,
-        num_warmup=warmup,
+        num_warmup=WARMUP,
         num_samples=draws,
         num_chains=chains,
         chain_method="vectorized",
@@ -91,6 +91,7 @@ def _nuts(
     )
     key, jitter = jax.random.split(jax.random.key(seed))
     begin = start + 0.1 * jax.random.normal(jitter, (chains, *start.shape))
-    mcmc.run(key, init_params=begin if chains > 1 else begin[0], extra_fields=("diverging",))
-    samples = np.asarray(mcmc.get_samples(group_by_chain=True))
-    return samples, np.asarray(mcmc.get_extra_fields(group_by_chain=True)["diverging"])
+    extra = ("diverging", "accept_prob")
+    mcmc.run(key, init_params=begin if chains > 1 else begin[0], extra_fields=extra)
+    told = mcmc.get_extra_fields(group_by_chain=True)
+    return np.asarray(mcmc.get_samples(group_by_chain=True)), {name: np.asarray(told[name]) for name in extra}
