@@ -92,7 +92,14 @@ def _layout(cells: Cells, design: Design, structure: Structure, slots: Slots) ->
         slots.slots,
         structure.period is not None,
         len(structure.phase_labels) if cells.family == "gaussian" else 0,
+        _middle(cells) if cells.family == "ordinal" else 0,
     )
+
+
+def _middle(cells: Cells) -> int:
+    """The cutpoint with most observations on its lesser side: an empty category moves no other cutpoint."""
+    below = np.cumsum(cells.stats.sum(axis=0))
+    return int(np.argmax(np.minimum(below, below[-1] - below)[:-1]))
 
 
 def _refuse_varying_groups(structure: Structure, code: np.ndarray) -> None:

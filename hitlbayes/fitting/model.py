@@ -171,5 +171,5 @@ def _starts(
     if cells.family == "ordinal":
         share = (cells.stats.sum(axis=0) + 0.5) / (cells.stats.sum() + 0.5 * len(cells.labels))
         cut = logit(np.cumsum(share)[:-1])
-        outer[layout.n_outer - layout.n_cut :] = np.concatenate([cut[:1], np.log(np.diff(cut))])
+        outer[layout.n_outer - layout.n_cut :] = np.append(cut[layout.middle], np.log(np.diff(cut)))
     return psi, outer

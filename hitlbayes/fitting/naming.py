@@ -77,8 +77,9 @@ def _outer(model: Model, outer: np.ndarray, shift: np.ndarray) -> dict[str, Any]
         start += size
     if layout.n_cut:
         free = outer[..., start:]
-        above = free[..., :1] + np.cumsum(np.exp(free[..., 1:]), axis=-1)
-        cut = np.concatenate([free[..., :1], above], axis=-1)
+        above = np.cumsum(np.exp(free[..., 1:]), axis=-1)
+        above = np.concatenate([np.zeros_like(free[..., :1]), above], axis=-1)
+        cut = free[..., :1] + (above - above[..., layout.middle, None])
         data["cutpoints"] = (("chain", "draw", "cutpoint"), cut + shift[..., None])
     return data
 

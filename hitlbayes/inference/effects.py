@@ -104,7 +104,7 @@ def effects_on_treated(
     eta: jax.Array, own: jax.Array, outer: jax.Array, focus: Focus, *, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
     """Average and unit effects (`Drawn.average`, `Drawn.unit`) at linear predictor eta (R,)."""
-    cut = cutpoints(split_outer(outer, layout)[2]).astype(eta.dtype)
+    cut = cutpoints(split_outer(outer, layout)[2], layout.middle).astype(eta.dtype)
     after = eta.reshape(-1)[focus.rows]
     before = after - own[focus.unit]
     if layout.family == "ordinal":

@@ -6,6 +6,7 @@ the cutpoints; shocks and units are then eliminated from the system of the outer
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -104,13 +105,13 @@ def make_anchor(state: State, problem: Problem, beliefs: Beliefs, *, layout: Lay
     """Linearise the likelihood at a state and eliminate shocks and units from the outer system."""
     hyper = unpack_hyper(state.psi, layout, beliefs)
     free_cut = split_outer(state.outer, layout)[2]
-    cut = cutpoints(free_cut)
+    cut = cutpoints(free_cut, layout.middle)
     inner = _inside(state, problem)
     inside = spread(inner, problem.shock)
     eta = predictor(state, problem, layout)
     slope, curvature, cross = row_terms(layout.family, eta, problem.stats, cut, hyper.over)
     pseudo = slope + curvature * inside
-    bend = jax.jacobian(cutpoints)(free_cut)
+    bend = jax.jacobian(partial(cutpoints, middle=layout.middle))(free_cut)
     X = outer_design(problem, layout)
     kappa = jnp.concatenate([curvature * X, -jnp.tensordot(bend.T, cross, 1)])
     to_cut = jax.grad(row_loglik, argnums=3)(layout.family, eta, problem.stats, cut, hyper.over)
@@ -170,8 +171,9 @@ def _cutpoint_system(
         return jnp.zeros((0, 0), cut.dtype), jnp.zeros(0, cut.dtype)
 
     def terms(v: jax.Array) -> jax.Array:
-        own = dataset_loglik(layout.family, problem.categories, problem.above, cutpoints(v), hyper.over)
-        return own + cutpoint_logprior(v, beliefs.concentration) + to_cut @ cutpoints(v)
+        moved = cutpoints(v, layout.middle)
+        own = dataset_loglik(layout.family, problem.categories, problem.above, moved, hyper.over)
+        return own + cutpoint_logprior(v, beliefs.concentration, layout.middle) + to_cut @ moved
 
     values, vectors = jnp.linalg.eigh(-jax.hessian(terms)(free))
     return (vectors * jnp.maximum(values, 0.0)) @ vectors.T, jax.grad(terms)(free)

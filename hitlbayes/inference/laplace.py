@@ -113,7 +113,7 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     hyper = unpack_hyper(psi, layout, beliefs)
     outer, log_outer = _place_outer(z.outer.astype(wide), anchor, hyper, beliefs=beliefs, layout=layout)
     free = split_outer(outer, layout)[2]
-    cut_move = cutpoints(free) - anchor.cut
+    cut_move = cutpoints(free, layout.middle) - anchor.cut
     shift = outer_predictor(outer - anchor.outer, problem, layout)
     crossing = cut_move.astype(narrow)
     ell = anchor.pseudo - anchor.curvature * shift
@@ -130,7 +130,7 @@ def _parts(z: Coordinates, anchor: Anchor, problem: Problem, beliefs: Beliefs, *
     log_unit = -total(sum(0.5 * e**2 for e in standard) + linear.log_determinants(low))
     log_prior = hyper_logprior(psi, layout, beliefs) + log_outer + log_unit
     if layout.n_cut:
-        log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration)
+        log_prior = log_prior + cutpoint_logprior(free, beliefs.concentration, layout.middle)
     seen = anchor.counts, anchor.at, problem.shock, anchor.above
     grid = Grid(anchor.Q, problem.basis, anchor.inside, *seen)
     unit = linear.multiply(factor, standard)
@@ -176,7 +176,7 @@ def density_and_point(
         z, anchor, problem, beliefs, layout=layout
     )
     value = log_prior + finish(layout.family, small, shift, ell, z_shock, grid)
-    cut = cutpoints(split_outer(outer, layout)[2])
+    cut = cutpoints(split_outer(outer, layout)[2], layout.middle)
     value = value + dataset_loglik(layout.family, problem.categories, problem.above, cut, small.over)
     eta = anchor.eta + delta_at(small, shift, ell, z_shock, grid)
     return value, Point(psi, outer, jnp.stack(unit, axis=1), eta)

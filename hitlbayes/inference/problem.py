@@ -88,7 +88,10 @@ class Beliefs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The sizes and names that fix a compiled program (hashable)."""
+    """The sizes and names that fix a compiled program (hashable).
+
+    middle : the cutpoint that others are counted from, which the data know well
+    """
 
     family: str
     block: str
@@ -101,6 +104,7 @@ class Layout:
     slots: int
     has_shock: bool
     n_aux: int
+    middle: int = 0
 
     @property
     def n_scales(self) -> int:
@@ -157,16 +161,17 @@ def split_outer(outer: jax.Array, layout: Layout) -> tuple[jax.Array, tuple[jax.
     return outer[: layout.n_coef], tuple(levels), outer[start:]
 
 
-def cutpoints(free: jax.Array) -> jax.Array:
-    """Increasing cutpoints from a free vector: the first, then the logs of the gaps."""
+def cutpoints(free: jax.Array, middle: int) -> jax.Array:
+    """Increasing cutpoints from a free vector: the one at `middle`, then the logs of all gaps in order."""
     if free.shape[0] < 2:
         return free
-    return free[0] + jnp.concatenate([jnp.zeros(1, free.dtype), jnp.cumsum(jnp.exp(free[1:]))])
+    above = jnp.concatenate([jnp.zeros(1, free.dtype), jnp.cumsum(jnp.exp(free[1:]))])
+    return free[0] + (above - above[middle])
 
 
-def cutpoint_logprior(free: jax.Array, concentration: jax.Array) -> jax.Array:
+def cutpoint_logprior(free: jax.Array, concentration: jax.Array, middle: int) -> jax.Array:
     """Log density of the free cutpoints whose category probabilities at eta = 0 are Dirichlet."""
-    cut = cutpoints(free)
+    cut = cutpoints(free, middle)
     below = jnp.concatenate([jnp.zeros(1, cut.dtype), jax.nn.sigmoid(cut), jnp.ones(1, cut.dtype)])
     log_probability = jnp.log(jnp.maximum(jnp.diff(below), jnp.finfo(cut.dtype).tiny))
     log_slope = jax.nn.log_sigmoid(cut) + jax.nn.log_sigmoid(-cut)

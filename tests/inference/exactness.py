@@ -147,7 +147,8 @@ def pymc_values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.A
         NOISE: jnp.concatenate([unseen, state.psi[held]]),
     }
     if layout.n_cut:
-        values["probability"] = jnp.diff(jax.nn.sigmoid(cutpoints(free)), prepend=0.0)  # the last one follows
+        cut = cutpoints(free, layout.middle)
+        values["probability"] = jnp.diff(jax.nn.sigmoid(cut), prepend=0.0)  # the last one follows
     return values
 
 

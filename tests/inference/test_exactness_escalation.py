@@ -109,7 +109,7 @@ def values(state: State, seen: np.ndarray, model: Model) -> dict[str, jax.Array]
     unseen = state.shock.T[~seen] / unpack_hyper(state.psi, model.layout, model.beliefs).shock
     found[NOISE] = jnp.concatenate([unseen, found.get(NOISE, jnp.zeros(0))])
     if model.layout.n_cut:
-        found["probability"] = jnp.diff(jax.nn.sigmoid(cutpoints(free)), prepend=0.0)
+        found["probability"] = jnp.diff(jax.nn.sigmoid(cutpoints(free, model.layout.middle)), prepend=0.0)
     return found
 
 
