@@ -110,7 +110,8 @@ def simulate_cells(
     Raises
     ------
     SpecError
-        A design without both arms or both spans, an unknown family, a negative SD or cutpoints out of order.
+        A design without both arms or both spans, an unknown family, a negative SD, cutpoints out of order, or
+        by chance no treated unit that appears after the start.
 
     Examples
     --------
@@ -136,6 +137,11 @@ def simulate_cells(
     for name, values in columns.items():
         frame[f"{outcome}:{name}"] = values
     used = (treated * post) == 1
+    if not used.any():
+        raise SpecError(
+            f"no treated unit appears after the start with seed={seed}, workers={workers} and "
+            f"attendance={attendance}: take more workers, a higher attendance or another seed."
+        )
     realised = realised_effects(base[used], shift=shift[used], n=n[used], family=family, cutpoints=cutpoints)
     truth = {
         "effect": effect,
