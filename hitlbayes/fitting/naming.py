@@ -11,7 +11,7 @@ import xarray as xr
 from hitlbayes.fitting.model import Model, correlation_names, scale_names
 from hitlbayes.inference.blocks import BLOCKS
 from hitlbayes.inference.hyper import natural
-from hitlbayes.inference.problem import Beliefs
+from hitlbayes.inference.problem import Beliefs, cutpoints
 
 AVERAGE = "unit_average"
 
@@ -76,10 +76,7 @@ def _outer(model: Model, outer: np.ndarray, shift: np.ndarray) -> dict[str, Any]
         data[group.name] = (("chain", "draw", f"{group.name}_level"), levels)
         start += size
     if layout.n_cut:
-        free = outer[..., start:]
-        above = np.cumsum(np.exp(free[..., 1:]), axis=-1)
-        above = np.concatenate([np.zeros_like(free[..., :1]), above], axis=-1)
-        cut = free[..., :1] + (above - above[..., layout.middle, None])
+        cut = cutpoints(outer[..., start:], layout.middle, xp=np)
         data["cutpoints"] = (("chain", "draw", "cutpoint"), cut + shift[..., None])
     return data
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from hitlbayes.diagnostics import DIVERGENCE_SHARE
 from hitlbayes.fitting.blocks import Store, begin, begun, lazy_units, small_draws
 from hitlbayes.fitting.model import Model
 from hitlbayes.fitting.naming import AVERAGE, dataset_of_units, posterior_of, unit_draws
@@ -24,11 +25,13 @@ from hitlbayes.fitting.stored import keep_effects, open_run, small_of, storage_o
 from hitlbayes.inference.devices import choose_device
 from hitlbayes.inference.expansion import State
 from hitlbayes.inference.gaussian import BATCH, Weighed, effect_batches, sample_hyper
+from hitlbayes.inference.hmc import Target
 from hitlbayes.inference.marginal import Means
 from hitlbayes.inference.problem import Beliefs, Problem
 from hitlbayes.inference.psis import TRUSTED_K
 from hitlbayes.inference.runtime import Progress, session, silent
 from hitlbayes.inference.sampler import sample
+from hitlbayes.inference.surrogate import flat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,8 +195,19 @@ def _run_hmc(
         progress=progress,
         storage=None if store is None else storage_of(store, model),
     )
-    if sampled.record is not None:
-        r = jax.tree.map(np.asarray, sampled.record)
+    record, sampler = sampled.record, "split Hamiltonian in Laplace coordinates"
+    diverged = 0.0 if record is None else float(np.mean(record.diverged))
+    if diverged > DIVERGENCE_SHARE:
+        from hitlbayes.inference.nuts import sample_latent_by_nuts  # starts NumPyro, which is seldom needed
+
+        progress("sampling again, with NUTS", 0.1)
+        target = Target(sampled.anchor, jax.device_put(model.data), sampled.beliefs, flat(layout.n_hyper))
+        record = sample_latent_by_nuts(
+            target, jax.device_put(model.focus), layout=layout, draws=draws, chains=chains, seed=seed
+        )
+        sampler = f"NUTS in Laplace coordinates ({diverged:.0%} of split trajectories diverged)"
+    if record is not None:
+        r = jax.tree.map(np.asarray, record)
         drawn = unit_draws(model, r.kept.unit, r.kept.drawn.own, r.kept.drawn.unit)
         small, units = small_of(r), dataset_of_units(model, drawn)
     else:
@@ -212,7 +226,4 @@ def _run_hmc(
             "angle": sampled.angle,
         }
     )
-    sampler = "split Hamiltonian in Laplace coordinates"
-    if sampled.diverged is not None:
-        sampler = f"NUTS in Laplace coordinates ({sampled.diverged:.0%} of split trajectories diverged)"
     return Draws(posterior, effects, stats, sampler, float("nan"), float("nan"))

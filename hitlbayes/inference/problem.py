@@ -161,12 +161,13 @@ def split_outer(outer: jax.Array, layout: Layout) -> tuple[jax.Array, tuple[jax.
     return outer[: layout.n_coef], tuple(levels), outer[start:]
 
 
-def cutpoints(free: jax.Array, middle: int) -> jax.Array:
-    """Increasing cutpoints from a free vector: the one at `middle`, then the logs of all gaps in order."""
-    if free.shape[0] < 2:
+def cutpoints(free: Array, middle: int, *, xp: Any = jnp) -> Array:
+    """Increasing cutpoints (..., K-1) from free ones: that at `middle`, then the logs of gaps in order."""
+    if free.shape[-1] < 2:
         return free
-    above = jnp.concatenate([jnp.zeros(1, free.dtype), jnp.cumsum(jnp.exp(free[1:]))])
-    return free[0] + (above - above[middle])
+    first, gaps = free[..., :1], xp.exp(free[..., 1:])
+    above = xp.concatenate([xp.zeros_like(first), xp.cumsum(gaps, axis=-1)], axis=-1)
+    return first + (above - above[..., middle, None])
 
 
 def cutpoint_logprior(free: jax.Array, concentration: jax.Array, middle: int) -> jax.Array:

@@ -42,7 +42,6 @@ from hitlbayes.inference.trajectory import SHORT_TURN, afresh, settle
 PILOT_BLOCKS = 2
 SETTLE_BLOCKS = 1
 FIRST_ANGLE = 0.7
-MOST_DIVERGED = 0.01  # share of trajectories from which on all draws are made again by NUTS
 
 
 class Start(NamedTuple):
@@ -58,14 +57,12 @@ class Sampled(NamedTuple):
     """Records by chain, (chains, draws, ...), and how they were made; the angle is in radians.
 
     The record is None where a `Storage` holds the draws.
-    diverged : share of trajectories that diverged, where NUTS has taken their place
     """
 
     record: Record | None
     anchor: Anchor
     beliefs: Beliefs
     angle: float
-    diverged: float | None = None
 
 
 _single = jax.jit(hmc.single)
@@ -85,8 +82,6 @@ def sample(
     storage: Storage | None = None,
 ) -> Sampled:
     """Draws of the posterior, `draws` from each of `chains` chains.
-
-    Where too many trajectories diverge, and no storage holds them, NUTS draws in the same coordinates.
 
     Parameters
     ----------
@@ -109,16 +104,7 @@ def sample(
     record = run_chains(
         start.walkers, target, focus, layout=layout, draws=draws, progress=progress, storage=storage
     )
-    angle = float(np.exp(start.walkers[0].log_angle))
-    diverged = 0.0 if record is None else float(np.mean(record.diverged))
-    if diverged <= MOST_DIVERGED:
-        return Sampled(record, start.anchor, start.beliefs, angle)
-    from hitlbayes.inference.nuts import sample_latent_by_nuts  # starts NumPyro, which is seldom needed
-
-    progress("sampling again, with NUTS", 0.1)
-    target = hmc.Target(start.anchor, problem, start.beliefs, start.surrogate)
-    again = sample_latent_by_nuts(target, focus, layout=layout, draws=draws, chains=chains, seed=seed)
-    return Sampled(again, start.anchor, start.beliefs, angle, diverged)
+    return Sampled(record, start.anchor, start.beliefs, float(np.exp(start.walkers[0].log_angle)))
 
 
 def prepare(

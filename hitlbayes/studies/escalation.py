@@ -118,6 +118,7 @@ def fit_escalation(
         pooling: _model(cells, pooled=pooling == "pooled", paired=paired, priors=priors)
         for pooling in ("pooled", "unpooled")
     }
+    spec = {"study": "escalation", "formula": formula, "groups": ["type"], "pairs": paired, "block": "level"}
     fits = {}
     for pooling, model in models.items():
         study = Study(
@@ -125,10 +126,7 @@ def fit_escalation(
             name=f"{outcome} by escalation type, {pooling}",
             outcome=outcome,
             units="linear predictor",
-            spec={
-                **{"study": "escalation", "formula": formula, "groups": ["type"], "pairs": paired},
-                **{"block": "level", "assumption": matched.assumption},
-            },
+            spec={**spec, "assumption": matched.assumption},
             synthetic=matched.synthetic,
         )
         if codes is None:

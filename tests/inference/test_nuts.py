@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hitlbayes.diagnostics import effective_sizes
+from hitlbayes.fitting import run as running
 from hitlbayes.fitting.run import Draws, run
-from hitlbayes.inference import sampler
 
 from .chats import chat_log, engine_model, unlike_priors
 
@@ -30,7 +30,7 @@ def test_nuts_takes_over_where_trajectories_diverge(family: str, monkeypatch: py
     split = run(model, **SPLIT, seed=1)
     assert split.sampler == "split Hamiltonian in Laplace coordinates"
     # A limit below zero stands for data on which trajectories do diverge; none are known to.
-    monkeypatch.setattr(sampler, "MOST_DIVERGED", -1.0)
+    monkeypatch.setattr(running, "DIVERGENCE_SHARE", -1.0)
     nuts = run(model, **NUTS, seed=2)
     assert nuts.sampler == "NUTS in Laplace coordinates (0% of split trajectories diverged)"
     assert nuts.effects["average"].shape[:2] == (NUTS["chains"], NUTS["draws"])
